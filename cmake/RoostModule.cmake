@@ -1,0 +1,41 @@
+# One folder under src/ is one module: one static library roost_<name> from its *.cc, one test
+# binary <name>_test from its *_test.cc. Files named *_main.cc belong to programs and are left out.
+# Globbing is deliberate: a test file that is not built would be a test that cannot fail.
+include(GoogleTest)
+
+function(roost_module name)
+  cmake_parse_arguments(ARG "" "TEST_TIMEOUT" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
+  file(GLOB mains CONFIGURE_DEPENDS *_main.cc)
+  if(tests)
+    list(REMOVE_ITEM sources ${tests})
+  endif()
+  if(mains)
+    list(REMOVE_ITEM sources ${mains})
+  endif()
+  foreach(file ${ARG_EXCLUDE})
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+
+  if(sources)
+    add_library(roost_${name} STATIC ${sources})
+    target_include_directories(roost_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(roost_${name} PUBLIC ${ARG_DEPS} PRIVATE roost_options ${ARG_PRIVATE_DEPS})
+  else()
+    add_library(roost_${name} INTERFACE)
+    target_include_directories(roost_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(roost_${name} INTERFACE ${ARG_DEPS})
+  endif()
+
+  if(ROOST_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE roost_${name} roost_options ${ARG_PRIVATE_DEPS}
+                                               GTest::gmock GTest::gtest_main)
+    if(NOT ARG_TEST_TIMEOUT)
+      set(ARG_TEST_TIMEOUT 120)
+    endif()
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+                         PROPERTIES LABELS unit TIMEOUT ${ARG_TEST_TIMEOUT})
+  endif()
+endfunction()

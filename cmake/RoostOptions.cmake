@@ -1,0 +1,38 @@
+# Compiler settings that every target of ours shares.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(roost_options INTERFACE)
+target_compile_options(roost_options INTERFACE -Wall -Wextra -Wshadow -Wconversion)
+if(ROOST_WERROR)
+  target_compile_options(roost_options INTERFACE -Werror)
+endif()
+if(ROOST_SANITIZE)
+  target_compile_options(roost_options INTERFACE -fsanitize=${ROOST_SANITIZE}
+                                                 -fno-omit-frame-pointer)
+  target_link_options(roost_options INTERFACE -fsanitize=${ROOST_SANITIZE})
+  if(ROOST_SANITIZE MATCHES "thread")
+    # Asio uses fences that the thread sanitizer of g++ 12 does not model.
+    target_compile_options(roost_options INTERFACE -Wno-tsan)
+  endif()
+  if(ROOST_SANITIZE MATCHES "undefined")
+    target_compile_options(roost_options INTERFACE -fno-sanitize-recover=undefined)
+  endif()
+endif()
+if(ROOST_TIDY)
+  find_program(CLANG_TIDY clang-tidy REQUIRED)
+  set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY} --quiet)
+endif()

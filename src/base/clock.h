@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace roost {
+
+// Microseconds since 1970-01-01 UTC: what is stored and what goes over the wire (as ISO 8601 text).
+using Micros = std::int64_t;
+
+// The door to time. Wall time may go back; durations and timers use steady time only.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual Micros Now() const = 0;
+  virtual std::chrono::steady_clock::time_point Steady() const = 0;
+};
+
+// The machine's clocks. Lives for the whole program.
+Clock& SystemClock();
+
+// A clock that moves only when the test says so.
+class FakeClock : public Clock {
+ public:
+  explicit FakeClock(Micros now = 1'700'000'000'000'000) : now_(now) {}
+  Micros Now() const override { return now_; }
+  std::chrono::steady_clock::time_point Steady() const override { return steady_; }
+  void Advance(std::chrono::microseconds by) {
+    now_ += by.count();
+    steady_ += by;
+  }
+  void SetWall(Micros now) { now_ = now; }  // wall time alone, e.g. a clock that goes back
+
+ private:
+  Micros now_;
+  std::chrono::steady_clock::time_point steady_{};
+};
+
+// "2026-11-21T07:35:28.123456Z".
+std::string FormatTime(Micros time);
+// Accepts what FormatTime writes, fewer fraction digits, and offsets such as +02:00.
+Result<Micros> ParseTime(std::string_view text);
+
+}  // namespace roost

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/files.h"
+#include "launch/launcher.h"
+#include "launch/machine.h"
+#include "spec/run_definition.h"
+#include "store/runs.h"
+#include "store/store.h"
+
+namespace roost::engine {
+
+struct EngineOptions {
+  std::string server_url;                     // what runs are told: "http://127.0.0.1:7070"
+  std::string default_python;                 // interpreter when a run names none
+  fs::path sdk_python_folder;                 // put last on a run's module path; empty: none
+  std::uint64_t min_free_bytes = 1ULL << 30;  // below it the queue pauses with a reason
+  std::int64_t grace_ms = 15'000;             // between TERM and KILL
+  std::string on_run_end;                     // command or http(s) URL; empty: none
+  launch::MachineResources machine;
+};
+
+// How a launcher is made: the engine hands its loop and its listener over.
+using LauncherFactory =
+    std::function<std::unique_ptr<launch::Launcher>(EventLoop&, launch::LaunchListener)>;
+
+struct QueueStatus {
+  bool paused = false;
+  std::string reason;
+  double cpus_used = 0;
+  int gpus_used = 0;
+  std::int64_t memory_mb_used = 0;
+  std::int64_t waiting = 0;
+  std::int64_t running = 0;
+};
+
+// The story of a run: submit, queue, prepare, supervise, finalize, register, recover. Owns one
+// thread (the loop), which alone moves managed runs; the public functions may be called from any
+// other thread, and return when what they promise is durable.
+class Engine {
+ public:
+  Engine(store::Store& store, EngineOptions options, LauncherFactory make_launcher,
+         Clock& clock = SystemClock());
+  ~Engine();  // stops the loop; runs go on without us
+
+  // Recovers every live launch, then starts to queue. Call once.
+  Status Start();
+  // No new launches; returns when the loop is idle. Runs go on.
+  void Stop();
+
+  // Checks everything that needs this machine (snapshot there, script in it, interpreter, resources
+  // that exist) and reports all problems at once; then keeps the run, queued. A known idempotency
+  // key gives the earlier run.
+  Result<store::Runs::Created> Submit(const spec::RunDefinition& definition,
+                                      const std::string& submitter,
+                                      const std::string& idempotency_key,
+                                      const std::string& request_digest);
+
+  struct TrackedRun {
+    std::string experiment = "Default";
+    std::string id;  // empty: a uuid4
+    std::string display_name;
+    std::string description;
+    std::string parent;
+    Micros started_at = 0;                            // 0: now
+    spec::RunState state = spec::RunState::kRunning;  // or kNotStarted
+    std::optional<Digest> snapshot;
+    std::map<std::string, std::optional<std::string>> tags;
+    std::map<std::string, std::string> properties;
+  };
+  Result<store::Run> CreateTracked(const TrackedRun& run, const std::string& submitter);
+
+  // Accepted (a waiting run is Canceled at once; a running one when its last process is gone), or
+  // kConflict when the run is final. Cancelling twice is fine.
+  Result<store::Run> Cancel(const RunId& run);
+
+  // A client's word: moves a tracked run, is stored beside a managed one.
+  Result<store::Run> ReportStatus(const RunId& run, spec::RunState status,
+                                  const std::string& error_json, Micros ended_at);
+
+  QueueStatus Queue() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace roost::engine

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "store/models.h"
+#include "store/store.h"
+
+namespace roost::engine {
+
+struct RegisterFromRun {
+  std::string run_id;
+  std::string model_name;
+  std::string model_path;  // prefix of the run's artifacts; empty: the model's name
+  std::string description;
+  std::map<std::string, std::string> tags;
+  std::map<std::string, std::string> properties;
+  std::string framework;
+  std::string framework_version;
+  std::string idempotency_key;
+};
+
+// Registers a run's artifacts as the next version of a model. `model_path` is normalised
+// ("./outputs/x" is "outputs/x", a trailing slash is dropped) and names a file or a folder of
+// artifacts; nothing there is kNotFound with Azure's sentence and the list of files. While the run
+// is still going, outputs that were not uploaded yet are taken from the working folder.
+Result<store::ModelVersion> RegisterModel(store::Store& store, const RegisterFromRun& request,
+                                          const std::string& submitter);
+
+}  // namespace roost::engine

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/result.h"
+
+namespace roost::store {
+
+class Database;
+
+struct BlobInfo {
+  Digest digest;
+  std::uint64_t size = 0;
+};
+
+// Content by digest: each content is one file, kept once, never changed. A blob is durable before
+// its digest is given out. Nothing that a script can write ever shares an inode with a blob.
+class Blobs {
+ public:
+  Blobs(Database& database, fs::path folder);
+  ~Blobs();
+
+  // A blob that is being written piece by piece. Dropped without Finish, it leaves nothing.
+  class Writer {
+   public:
+    virtual ~Writer() = default;
+    virtual Status Write(std::string_view piece) = 0;
+    // Syncs and names it. With `expected`, another content is kInvalidArgument.
+    virtual Result<BlobInfo> Finish(const Digest* expected = nullptr) = 0;
+  };
+  Result<std::unique_ptr<Writer>> NewWriter();
+  Result<BlobInfo> Put(std::string_view content);
+  Result<BlobInfo> PutFile(const fs::path& file);  // copies (reflink where possible)
+
+  // Many small blobs with one sync: Add them, then Commit makes all durable (one syncfs).
+  class Batch {
+   public:
+    virtual ~Batch() = default;
+    virtual Status Add(const Digest& digest, std::string_view content) = 0;  // checks the digest
+    virtual Status Commit() = 0;
+  };
+  std::unique_ptr<Batch> NewBatch();
+
+  bool Has(const Digest& digest) const;
+  std::vector<Digest> Missing(const std::vector<Digest>& digests) const;
+  Result<std::uint64_t> Size(const Digest& digest) const;
+  // The blob's file, to be opened read-only by us alone.
+  Result<fs::path> PathOf(const Digest& digest) const;
+  Result<std::string> Read(const Digest& digest, std::uint64_t limit = 64ULL << 20) const;
+  // A copy at `to` (reflink where possible), writable by its owner.
+  Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
+
+ private:
+  Database& database_;
+  fs::path folder_;
+};
+
+}  // namespace roost::store

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "spec/run_state.h"
+
+namespace roost::store {
+
+class Database;
+
+struct Experiment {
+  ExperimentId id;  // 0 is "Default"
+  std::string name;
+  std::string description;
+  std::map<std::string, std::string> tags;
+  spec::Lifecycle lifecycle = spec::Lifecycle::kActive;
+  Micros created_at = 0;
+  Micros updated_at = 0;  // newest run or change
+};
+
+class Experiments {
+ public:
+  explicit Experiments(Database& database) : database_(database) {}
+
+  Result<Experiment> Create(const std::string& name, const std::string& description,
+                            const std::map<std::string, std::string>& tags);  // kConflict: exists
+  Result<Experiment> GetOrCreate(const std::string& name);
+  Result<Experiment> Get(ExperimentId id) const;
+  Result<Experiment> GetByName(const std::string& name) const;
+  // By name, after `after_name`; none: all but deleted.
+  Result<std::vector<Experiment>> List(std::optional<spec::Lifecycle> lifecycle,
+                                       const std::string& after_name, std::size_t limit) const;
+  Status Update(ExperimentId id, const std::optional<std::string>& description,
+                const std::map<std::string, std::optional<std::string>>& tags);
+  // Deleting an experiment that has active (not final) runs is kConflict; its runs are deleted too.
+  Status SetLifecycle(ExperimentId id, spec::Lifecycle lifecycle);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace roost::store

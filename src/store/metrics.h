@@ -1,0 +1,83 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "spec/metrics.h"
+
+namespace roost::store {
+
+class Database;
+
+// Keeps metric points as the design's section 3a says: rows in a tail, sealed by a background step
+// into compressed chunks of 4,096 with a min-max pyramid; large batches become chunks at once. Tail
+// plus chunks is the history after a kill at any step. docs/on_disk.md has the formats.
+struct StoredPoint {
+  std::int64_t seq = 0;  // append order within (run, name), from 1
+  std::int64_t step = 0;
+  Micros time = 0;
+  double value = 0;
+};
+
+struct MetricSummary {
+  std::string name;
+  spec::MetricType type = spec::MetricType::kScalar;
+  std::int64_t count = 0;
+  // Of scalars. `last` is MLflow's: the point with the greatest (step, time, value). Min and max
+  // leave NaN out and are unset when every value is NaN.
+  StoredPoint last;
+  std::optional<double> min;
+  std::optional<double> max;
+};
+
+struct StoredEntry {
+  std::int64_t seq = 0;
+  spec::MetricEntry entry;
+};
+
+struct Chart {
+  std::int64_t total = 0;           // points in the asked range
+  std::vector<StoredPoint> points;  // by seq; keeps first, last and each bucket's extremes
+};
+
+class Metrics {
+ public:
+  using Done = std::function<void(Status)>;
+
+  explicit Metrics(Database& database);
+  ~Metrics();
+
+  // Appends; `done` is called on the writer's thread when the commit is durable. Deleted or unknown
+  // runs are an error through `done`. Steps that were not given by the client have been filled in
+  // by nobody: pass step = -1 to let the store use the next free one (count so far).
+  void Append(RunKey run, spec::MetricBatch batch, Done done);
+  Status AppendAndWait(RunKey run, spec::MetricBatch batch);
+
+  Result<std::vector<MetricSummary>> Summaries(RunKey run) const;
+  // For run lists: last values of all scalars of several runs, in the order of `runs`.
+  Result<std::vector<std::vector<MetricSummary>>> Summaries(const std::vector<RunKey>& runs) const;
+  // Points with seq > after_seq, at most `limit`.
+  Result<std::vector<StoredPoint>> History(RunKey run, const std::string& name,
+                                           std::int64_t after_seq, std::size_t limit) const;
+  // Entries (text, list, row, table, image...) of one name, or of all with an empty name.
+  Result<std::vector<StoredEntry>> Entries(RunKey run, const std::string& name,
+                                           std::int64_t after_seq, std::size_t limit) const;
+  // At most about `buckets` points (>= 2); by step range when given.
+  Result<Chart> Downsampled(RunKey run, const std::string& name, std::size_t buckets,
+                            std::optional<std::int64_t> from_step,
+                            std::optional<std::int64_t> to_step) const;
+  // The last batch number that `writer` got in, 0 for none: how finalize takes in a report's tail.
+  Result<std::int64_t> LastBatch(RunKey run, const std::string& writer) const;
+
+  // One background step: seals full tails. Called by the engine's timer; yields every 5 ms.
+  Status SealSome();
+
+ private:
+  Database& database_;
+};
+
+}  // namespace roost::store
