@@ -66,7 +66,7 @@ class Connection {
   sqlite3* raw() { return db_; }
 
  private:
-  explicit Connection(sqlite3* db) : db_(db) {}
+  explicit Connection(sqlite3* db);
   sqlite3* db_;
   struct Cache;
   std::unique_ptr<Cache> cache_;
