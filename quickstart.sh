@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# From nothing to a trained, registered model on a Debian 12 machine:
+#
+#   ./quickstart.sh [--data DIR] [--keep yes|no] [--epochs N] [--port N]
+#
+#   --data DIR    train on your own images: a folder of class folders (or of train/ and test/ with such folders);
+#                 default: 1,797 handwritten digits that scikit-learn brings
+#   --keep no     stop the server at the end; default: yes, it keeps running and you can open its page
+#   --epochs N    default 6
+#   --port N      the server's port; default 7070, or the one it had last time
+#
+# Installs the Debian packages that are missing, makes a Python environment with PyTorch, builds Roost, starts its
+# server, submits a training script, shows its log and metrics while it runs, and registers the model.
+set -euo pipefail
+cd "$(dirname "$0")"
+. scripts/common.sh
+
+data='' keep=yes epochs=6 port=''
+usage() { sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --data | --keep | --epochs | --port)
+      [ $# -ge 2 ] || die "$1 needs a value (see ./quickstart.sh --help)"
+      case $1 in --data) data=$2 ;; --keep) keep=$2 ;; --epochs) epochs=$2 ;; --port) port=$2 ;; esac
+      shift 2 ;;
+    *) die "unknown argument $1 (see ./quickstart.sh --help)" ;;
+  esac
+done
+case $keep in yes | no) ;; *) die "--keep is yes or no, not '$keep'" ;; esac
+[[ $epochs =~ ^[1-9][0-9]*$ ]] || die "--epochs is a whole number from 1, not '$epochs'"
+[[ -z $port || $port =~ ^[1-9][0-9]*$ ]] || die "--port is a number, not '$port'"
+if [ -n "$data" ]; then
+  [ -d "$data" ] || die "there is no folder $data; --data takes a folder of class folders with images"
+  data=$(cd "$data" && pwd)
+fi
+
+mkdir -p build
+install_packages "${build_packages[@]}" "${python_packages[@]}"
+prepare_python
+pip_install "$project/examples/requirements.txt"
+
+say "Building Roost (a few minutes the first time, seconds later)"
+cmake --preset release >build/cmake.log || { cat build/cmake.log >&2; exit 1; }
+cmake --build --preset release --target roost roost-shim
+roost=$project/build/release/src/cli/roost
+
+if [ -z "$data" ]; then
+  data=$project/build/example-data/digits
+  "$python" examples/data/write_digits.py "$data"
+fi
+
+started_here=no
+if "$roost" status >/dev/null 2>&1; then
+  say "The server is running already"
+else
+  say "Starting the server"
+  # The script's environment is the runs' default; log and data go to the user's data folder.
+  setsid "$roost" serve --python "$python" ${port:+--port "$port"} >build/server.out 2>&1 </dev/null &
+  server=$!
+  started_here=yes
+  for _ in $(seq 100); do
+    "$roost" status >/dev/null 2>&1 && break
+    kill -0 "$server" 2>/dev/null || { cat build/server.out >&2; die "the server did not start"; }
+    sleep 0.1
+  done
+  "$roost" status >/dev/null || { cat build/server.out >&2; die "the server does not answer"; }
+fi
+stop_server() {
+  [ "$started_here" = yes ] && [ "$keep" = no ] && [ -n "${server:-}" ] || return 0
+  say "Stopping the server"
+  kill -TERM "$server" 2>/dev/null && wait "$server" || true
+}
+trap stop_server EXIT
+
+say "Submitting examples/image-classifier/train.py on $data"
+code=0
+"$roost" submit examples/image-classifier train.py --experiment quickstart --python "$python" --watch -- \
+  --data "$data" --epochs "$epochs" || code=$?
+run=$("$roost" runs --experiment quickstart --limit 1 --json | "$python" -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["run_id"])')
+[ "$code" = 0 ] || { "$roost" show "$run"; die "the run ended with exit code $code"; }
+
+say "The run"
+"$roost" show "$run"
+say "Its metrics"
+"$roost" metrics "$run"
+say "Its files"
+"$roost" files "$run"
+say "Registering the model"
+"$roost" models register image-classifier --run "$run" --path outputs
+
+echo
+link=$("$roost" open --print)
+if [ "$keep" = yes ]; then
+  say "The server keeps running. Open  $link"
+  echo "    stop it with   kill $(pgrep -f "$roost serve" | head -1 || true)"
+else
+  say "To look at it in the browser, start the server with   $roost serve   and open  $link"
+fi
