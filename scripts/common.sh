@@ -43,7 +43,11 @@ prepare_python() {
   mkdir -p "$project/build"
   if [ ! -x "$venv/bin/python" ]; then
     say "Making the Python environment $venv"
-    python3 -m venv "$venv"
+    if python3 -c 'import torch' 2>/dev/null; then
+      python3 -m venv --system-site-packages "$venv" # uses the machine's own torch
+    else
+      python3 -m venv "$venv"
+    fi
   fi
   python=$venv/bin/python
   if ! "$python" -c 'import torch' 2>/dev/null; then
