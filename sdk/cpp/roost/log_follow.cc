@@ -1,0 +1,91 @@
+#include "roost/log_follow.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "spec/run_state.h"
+
+namespace roost::client {
+namespace {
+
+// One request; moves `offset` by what arrived. `started` is set when the answer's head has come.
+Status FollowOnce(Client& client, const LogFollowOptions& options, bool with_tail,
+                  std::uint64_t& offset, bool& started,
+                  const std::function<Status(std::string_view)>& take) {
+  Query query{{"follow", "true"}};
+  if (with_tail) {
+    query.emplace_back("tail", std::to_string(options.tail_lines));
+  } else {
+    query.emplace_back("offset", std::to_string(offset));
+  }
+  HttpRequest request;
+  request.target = "/runs/" + EncodePart(options.run_id) + "/logs/" + EncodePath(options.path) +
+                   EncodeQuery(query);
+  request.stall_limit = std::chrono::seconds(0);
+  request.on_head = [&](const HttpAnswer& head) -> Status {
+    started = true;
+    const std::string from = head.Header("roost-log-offset");
+    if (with_tail) std::from_chars(from.data(), from.data() + from.size(), offset);
+    return {};
+  };
+  request.on_body = [&](std::string_view piece) -> Status {
+    ROOST_TRY(take(piece));
+    offset += piece.size();
+    return {};
+  };
+  ROOST_TRY(client.Send(std::move(request), false));
+  return {};
+}
+
+}  // namespace
+
+bool IsFinalStatus(std::string_view status) {
+  const auto state = spec::ParseRunState(status);
+  return state && spec::IsFinal(*state);
+}
+
+Result<std::uint64_t> FollowLog(Client& client, const LogFollowOptions& options,
+                                const std::function<Status(std::string_view)>& take) {
+  std::uint64_t offset = options.offset;
+  bool with_tail = options.tail_lines > 0;
+  bool connected = true;
+  Backoff backoff(options.patience);
+  const auto tell = [&](bool now) {
+    if (now != connected && options.on_connection) options.on_connection(now);
+    connected = now;
+  };
+  while (true) {
+    bool started = false;
+    auto followed = FollowOnce(client, options, with_tail, offset, started, take);
+    if (started) {
+      with_tail = false;
+      tell(true);
+      backoff.Reset();
+    }
+    Error error;
+    if (followed || followed.error().code == ErrorCode::kNotFound) {
+      // The answer ends with the run; one that ended because the server was stopped does not count.
+      auto run = client.Get("/runs/" + EncodePart(options.run_id));
+      if (run) {
+        tell(true);
+        if (IsFinalStatus(run->value("status", ""))) {
+          // A log that was asked for by name and is not there is a mistake, except the default one
+          // of a run that ended before it started.
+          if (!followed && options.path != LogFollowOptions{}.path) return Fail(followed.error());
+          return offset;
+        }
+        if (!backoff.Wait()) return offset;
+        continue;
+      }
+      error = run.error();
+    } else {
+      error = followed.error();
+    }
+    if (error.code != ErrorCode::kUnavailable || client.http().interrupted()) return Fail(error);
+    tell(false);
+    if (!backoff.Wait()) return Fail(error);
+  }
+}
+
+}  // namespace roost::client
