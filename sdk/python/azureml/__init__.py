@@ -1,0 +1,5 @@
+"""Azure ML's names for scripts that run under Roost."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)

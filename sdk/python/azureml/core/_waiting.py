@@ -1,0 +1,73 @@
+"""``wait_for_completion``: the growing log on the console, in the order that Azure ML prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from azureml.exceptions import ActivityFailedException, ExperimentExecutionException
+from roost.client import RoostError, quote_path
+
+if TYPE_CHECKING:
+    from azureml.core.run import Run
+
+_LOG = re.compile(r"azureml-logs/\d{2}.+\.txt")
+_FINAL = ("Completed", "Failed", "Canceled")
+
+
+def wait_for_completion(run: "Run", show_output: bool, raise_on_error: bool) -> dict:
+    try:
+        if show_output:
+            print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}")
+            _stream(run)
+        else:
+            while run.get_status() not in _FINAL:
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        raise ExperimentExecutionException("The output streaming for the run interrupted.\nBut the run is still executing on the compute target.") from None
+    details = run.get_details()
+    error = details.get("error")
+    if show_output:
+        print(f"\nExecution Summary\n=================\nRunId: {run.id}\nWeb View: {run.get_portal_url()}")
+        if error and not raise_on_error:
+            print("Error:\n" + json.dumps(error, indent=4))
+        print()
+    if details["status"] == "Failed" and raise_on_error:
+        raise ActivityFailedException("Activity Failed:\n" + json.dumps(error or {"error": {"message": "Detailed error not set on the Run. Please check the logs for details."}}, indent=4))
+    return details
+
+
+def _stream(run: "Run") -> None:
+    """Follows the highest-numbered driver log; moves on when a higher one appears."""
+    shown: str | None = None
+    offset = 0
+    while True:
+        status = run.get_status()
+        names = sorted({item["path"] for item in run._call("GET", "/logs")["items"] if _LOG.fullmatch(item["path"])})
+        newest = _primary(names)
+        if newest is not None and newest != shown:
+            print(f"\nStreaming {newest}\n{'=' * len('Streaming ' + newest)}\n")
+            shown, offset = newest, 0
+        if shown is not None:
+            try:
+                for piece in run._client.stream(f"{run._path}/logs/{quote_path(shown)}", offset=offset):
+                    offset += len(piece)
+                    sys.stdout.write(piece.decode(errors="replace"))
+                sys.stdout.flush()
+            except RoostError as error:
+                if error.code != "unavailable":
+                    raise
+        if status in _FINAL:
+            return
+        time.sleep(0.3)
+
+
+def _primary(names: list[str]) -> str | None:
+    if not names:
+        return None
+    highest = max(name[:15] for name in names)
+    same = [name for name in names if name.startswith(highest)]
+    return next((name for name in same if re.search(r"(rank_0|worker_0|_0\.txt)", name)), same[0])

@@ -1,0 +1,257 @@
+"""HTTP to one Roost server: JSON requests with retries, files up and down in pieces."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import math
+import os
+import pathlib
+import socket
+import threading
+import time
+import urllib.parse
+from typing import Any, BinaryIO, Iterator
+
+PIECE = 1 << 20  # bytes of a file that are held in memory at a time
+
+
+class RoostError(Exception):
+    """An answer that says no, or no answer at all.
+
+    ``code`` is one of docs/wire.md's error codes; ``unavailable`` also stands for a server that cannot be
+    reached. ``details`` lists ``{"field", "message"}`` of each problem.
+    """
+
+    def __init__(self, code: str, message: str, details: list | None = None, status: int = 0):
+        super().__init__(message)
+        self.code, self.message, self.details, self.status = code, message, details or [], status
+
+
+def to_json(value: Any) -> str:
+    """JSON in which NaN and infinities are the texts that the wire has for them."""
+    return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+class Client:
+    """One server, one token. Usable from several threads; each has a connection of its own.
+
+    A process that forks gets new connections in the child.
+    """
+
+    def __init__(self, url: str, token: str, timeout: float = 30.0):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RoostError("invalid_argument", f"'{url}' is no server address; it looks like http://127.0.0.1:7070")
+        self.url, self._token, self.timeout = url.rstrip("/"), token, timeout
+        self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
+        self._prefix = parts.path.rstrip("/")
+        self._local = threading.local()
+
+    # -- JSON ---------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", path, query=query)
+
+    def call(
+        self, method: str, path: str, body: Any = None, query: dict | None = None,
+        headers: dict[str, str] | None = None, patience: float = 30.0,
+    ) -> Any:  # fmt: skip
+        """One JSON request; gives the answer's JSON. ``path`` is below /api/v1 and quoted already.
+
+        A server that is not there (it restarts) is tried again for ``patience`` seconds, but only when the
+        request can safely be sent twice: GET, PUT, DELETE, or one with an Idempotency-Key.
+        """
+        data = None if body is None else to_json(body).encode()
+        headers = dict(headers or {})
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        repeatable = method in ("GET", "HEAD", "PUT", "DELETE") or "Idempotency-Key" in headers
+        deadline, pause = time.monotonic() + patience, 0.05
+        while True:
+            try:
+                status, text = self._exchange(method, path, query, data, headers)
+            except RoostError as error:
+                if error.code != "unavailable" or not repeatable or time.monotonic() + pause > deadline:
+                    raise
+            else:
+                if status < 400:
+                    return json.loads(text) if text else None
+                error = error_of(status, text, f"{method} {path}")
+                if status != 503 or not repeatable or time.monotonic() + pause > deadline:
+                    raise error
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def _exchange(self, method: str, path: str, query: dict | None, data: bytes | None, headers: dict[str, str]):
+        for fresh in (False, True):
+            connection, reused = self._connection(fresh)
+            try:
+                connection.request(method, self._target(path, query), body=data, headers=self._headers(headers))
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._drop()
+                # A kept connection that the server has closed meanwhile fails before anything is read.
+                if reused and isinstance(error, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)):
+                    continue
+                raise RoostError("unavailable", f"the server {self.url} does not answer: {error}") from error
+        raise AssertionError("unreachable")
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def upload(self, path: str, source: str | os.PathLike | BinaryIO, overwrite: bool = False) -> dict:
+        """PUTs a file, or what a binary stream has left, to ``path``."""
+        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else _kept_open(source) as stream:
+            size = _remaining(stream)
+            headers = {"Content-Type": "application/octet-stream"}
+            if size is not None:
+                headers["Content-Length"] = str(size)
+            connection, _ = self._connection(fresh=True)
+            try:
+                connection.request(
+                    "PUT", self._target(path, {"overwrite": "true"} if overwrite else None),
+                    body=_pieces(stream), headers=self._headers(headers), encode_chunked=size is None,
+                )  # fmt: skip
+                answer = connection.getresponse()
+                status, text = answer.status, answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._drop()
+                raise RoostError("unavailable", f"sending {path} to {self.url} failed: {error}") from error
+        if status >= 400:
+            raise error_of(status, text, f"PUT {path}")
+        return json.loads(text)
+
+    def download(self, path: str, target: str | os.PathLike, **query: Any) -> None:
+        """Fetches a file. ``target`` is written beside itself and renamed, so it is whole or not there."""
+        target = pathlib.Path(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + f".part-{os.getpid()}")
+        try:
+            with open(part, "wb") as file:
+                for piece in self.stream(path, **query):
+                    file.write(piece)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The body of a GET, piece by piece."""
+        connection, _ = self._connection(fresh=True)
+        try:
+            connection.request("GET", self._target(path, query), headers=self._headers({}))
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise error_of(answer.status, answer.read(), f"GET {path}")
+            while piece := answer.read1(PIECE):
+                yield piece
+            if answer.length:  # the connection broke before all of it came
+                raise RoostError("unavailable", f"{path}: the connection broke, {answer.length} bytes are missing")
+        except (OSError, http.client.HTTPException) as error:
+            raise RoostError("unavailable", f"fetching {path} from {self.url} failed: {error}") from error
+        finally:
+            self._drop()
+
+    # -- connections --------------------------------------------------------------------------------------------
+
+    def _connection(self, fresh: bool):
+        known = getattr(self._local, "connection", None)
+        if known is not None and self._local.pid == os.getpid() and not fresh:
+            return known, True
+        self._drop()
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=self.timeout)
+        try:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            raise RoostError("unavailable", f"the server {self.url} cannot be reached: {error}") from error
+        self._local.connection, self._local.pid = connection, os.getpid()
+        return connection, False
+
+    def _drop(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+    def _headers(self, more: dict[str, str]) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity", **more}
+
+    def _target(self, path: str, query: dict | None) -> str:
+        asked = [(key, value) for key, value in (query or {}).items() if value is not None]
+        return f"{self._prefix}/api/v1{path}" + ("?" + urllib.parse.urlencode(asked, doseq=True) if asked else "")
+
+
+def error_of(status: int, text: bytes, doing: str) -> RoostError:
+    try:
+        error = json.loads(text)["error"]
+        return RoostError(error["code"], error["message"], error.get("details"), status)
+    except (ValueError, KeyError, TypeError):
+        return RoostError("internal", f"{doing}: the server answered {status}", status=status)
+
+
+def quote(part: str) -> str:
+    """One part of a path."""
+    return urllib.parse.quote(part, safe="")
+
+
+def quote_path(path: str) -> str:
+    """A file's path, its slashes kept."""
+    return urllib.parse.quote(path, safe="/")
+
+
+class _kept_open:
+    """A stream that belongs to the caller and is not closed here."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+
+    def __enter__(self) -> BinaryIO:
+        return self._stream
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _remaining(stream: BinaryIO) -> int | None:
+    try:
+        here = stream.tell()
+        end = stream.seek(0, io.SEEK_END)
+        stream.seek(here)
+        return end - here
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return None
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    while piece := stream.read(PIECE):
+        yield piece
+
+
+def connect(url: str | None = None, token: str | None = None) -> Client:
+    """A client of ``url``, of ROOST_URL, or of the server that runs on this machine."""
+    url, token = url or os.environ.get("ROOST_URL"), token or os.environ.get("ROOST_TOKEN")
+    if not url or not token:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+        folder = pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
+        try:
+            url = url or json.loads((folder / "server.json").read_text())["address"]
+            token = token or (folder / "token").read_text().strip()
+        except (OSError, ValueError, KeyError) as error:
+            raise RoostError(
+                "unavailable",
+                f"no server is known: start one with `roost serve`, or set ROOST_URL and ROOST_TOKEN ({error})",
+            ) from error
+    return Client(url, token)
