@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "spec/glob.h"
+
 namespace roost::spec {
 
 // The patterns of one .amlignore or .gitignore, with git's full syntax: comments, escapes,
@@ -19,11 +21,17 @@ class IgnoreRules {
 
  private:
   struct Pattern {
-    std::string glob;
+    std::string prefix;       // bytes up to the first special one; they match themselves
+    Glob rest;                // what follows the prefix
+    bool is_literal = false;  // there is nothing but the prefix
     bool negated = false;
     bool folder_only = false;
     bool anchored = false;  // matches the whole path, not just its last part
+
+    bool Matches(std::string_view path) const;
   };
+  static void ParseLine(std::string_view line, std::vector<Pattern>* to);
+
   std::vector<Pattern> patterns_;
 };
 

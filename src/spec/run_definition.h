@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -35,7 +36,7 @@ struct RunDefinition {
   std::map<std::string, std::string> properties;
   std::map<std::string, std::string> environment_variables;
   Resources resources;
-  std::int64_t time_limit_seconds = 2'592'000;  // 30 days, Azure ML's default
+  std::int64_t time_limit_seconds = 2'592'000;  // 1 or more; 30 days is Azure ML's default
   std::string compute_target = "local";
   std::string python;  // absolute path of the interpreter; empty: the server's default
   std::string parent;  // run id; empty: none
@@ -56,13 +57,27 @@ inline constexpr std::size_t kMaxTagKey = 250;
 inline constexpr std::size_t kMaxTagValue = 5000;
 inline constexpr std::size_t kMaxMetricName = 250;
 inline constexpr std::size_t kMaxArguments = 10'000;
+inline constexpr std::size_t kMaxRunId = 256;
+inline constexpr std::size_t kMaxModelName = 255;
+inline constexpr std::size_t kMaxPath = 5000;                      // bytes
 inline constexpr std::int64_t kMaxTimeLimitSeconds = 315'360'000;  // ten years
+inline constexpr double kMaxCpus = 1'000'000;
+inline constexpr int kMaxGpus = 1'000'000;
+inline constexpr std::int64_t kMaxMemoryMb = 1'000'000'000'000;
+// Linux takes at most 128 KiB in one argument or variable (its final NUL included), and 2 MiB in
+// all with the usual stack limit. Half of that leaves room for what the server adds.
+inline constexpr std::size_t kMaxArgumentBytes = (128 << 10) - 1;
+inline constexpr std::size_t kMaxArgumentsBytes = 1 << 20;
 
 // Checks for names that arrive apart from a run definition; each error names the field.
 Status CheckExperimentName(std::string_view name);
 Status CheckTag(std::string_view key, const std::optional<std::string>& value);
 Status CheckMetricName(std::string_view name);
 Status CheckModelName(std::string_view name);
+// Ids that clients choose: letters, digits, '.', '_', '-', not first a '.' or '-'; at most 256.
+Status CheckRunId(std::string_view id);
+// [A-Za-z_][A-Za-z0-9_]*, and none that the server itself sets (ROOST_..., AZUREML_RUN_ID...).
+Status CheckEnvironmentVariable(std::string_view name, std::string_view value);
 // A file's path inside a run: safe relative, at most 5000 bytes of UTF-8.
 Status CheckArtifactPath(std::string_view path);
 

@@ -44,6 +44,8 @@ inline bool IsActive(RunState state) { return !IsFinal(state); }
 // The one table of allowed moves. CancelRequested is a state only between an accepted cancel and
 // the end of the last process; a waiting run that is cancelled goes straight to Canceled.
 bool MayMove(RunKind kind, RunState from, RunState to);
+// The states in which a run may be made.
+bool MayBegin(RunKind kind, RunState state);
 std::vector<RunState> MovesFrom(RunKind kind, RunState from);
 std::span<const RunState> AllRunStates();
 
