@@ -42,7 +42,8 @@ class FakeClock : public Clock {
 
 // "2026-11-21T07:35:28.123456Z".
 std::string FormatTime(Micros time);
-// Accepts what FormatTime writes, fewer fraction digits, and offsets such as +02:00.
+// Accepts what FormatTime writes, no fraction or one of 1 to 9 digits (cut to microseconds), and
+// offsets such as +02:00. Days and times that do not exist and years before 1970 are refused.
 Result<Micros> ParseTime(std::string_view text);
 
 }  // namespace roost

@@ -18,16 +18,19 @@ class EventLoop {
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
 
+  // Posted work runs in the order of posting, timers in the order of their deadlines.
   void Post(std::function<void()> work);
   TimerId After(std::chrono::milliseconds delay, std::function<void()> work);
   void CancelTimer(TimerId id);
-  // Calls `ready` each time the descriptor is readable (level triggered) until Unwatch.
+  // Calls `ready` each time the descriptor is readable (level triggered) until Unwatch. Requires: a
+  // descriptor that can be polled (no regular file), unwatched before it is closed.
   void Watch(int fd, std::function<void()> ready);
   void Unwatch(int fd);
 
   void Run();   // until Stop; work posted before Stop is done first
   void Stop();  // from any thread
-  // Does everything that is ready now and returns; true when it did something. For tests.
+  // Does what is ready now and returns; true when it did something, which may have made more work
+  // ready. For tests.
   bool RunReady();
 
  private:

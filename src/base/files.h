@@ -48,25 +48,29 @@ Status WriteFileAtomic(const fs::path& path, std::string_view data, unsigned mod
 Status WriteFileExclusive(const fs::path& path, std::string_view data, unsigned mode = 0644);
 Status SyncFolder(const fs::path& folder);
 
+// Makes the folder and those above it; one that is there is fine.
 Status MakeFolders(const fs::path& folder, unsigned mode = 0755);
 // Removes a tree, also one whose folders have lost their write permission; a missing one is fine.
+// Symbolic links are removed and never followed.
 Status RemoveTree(const fs::path& path);
 
-// Copies content and permission bits; a reflink where the file system has them, never a hard link.
+// Copies content and permission bits (or sets `mode`, whatever the umask); a reflink where the file
+// system has them, never a hard link. What stands at `to` is replaced at once, never written
+// through; it is not synced.
 Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned> mode = {});
 
 struct TreeEntry {
   std::string path;  // relative, '/' separated
   std::uint64_t size = 0;
-  bool executable = false;
+  bool executable = false;  // for its owner
   std::int64_t modified_us = 0;
 };
 // Regular files below `folder`, sorted by path. Symbolic links are followed to files and folders
-// inside `folder` only; others, loops and special files are left out.
+// inside `folder` only; others, loops, special files and what vanishes meanwhile are left out.
 Result<std::vector<TreeEntry>> ListTree(const fs::path& folder);
 
-// True for a non-empty relative path without "..", ".", empty parts, NUL, backslash-free control
-// characters or a leading '/': one that stays below the folder it is joined to.
+// True for a non-empty relative path without "..", ".", empty parts (so no '/' at either end) and
+// control characters (NUL included): one that stays below the folder it is joined to.
 bool IsSafeRelativePath(std::string_view path);
 
 struct DiskSpace {

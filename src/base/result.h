@@ -69,7 +69,7 @@ Error ErrnoError(std::string_view doing, int error_number);
 // Returns the error of a Status or Result from the enclosing function.
 #define ROOST_TRY(expression)                                                       \
   do {                                                                              \
-    if (auto roost_try_result = (expression); !roost_try_result) {                  \
+    if (auto&& roost_try_result = (expression); !roost_try_result) {                \
       return ::tl::unexpected<::roost::Error>(std::move(roost_try_result.error())); \
     }                                                                               \
   } while (false)

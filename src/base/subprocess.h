@@ -17,7 +17,8 @@ namespace roost {
 // How to start a program. Nothing is inherited but what stands here: descriptors other than the
 // three are closed, signals are reset, the environment is exactly `environment`.
 struct SubprocessOptions {
-  std::vector<std::string> argv;  // argv[0] is a path, or a name looked up in environment's PATH
+  // argv[0] is a path (relative to the working folder), or a name looked up in environment's PATH.
+  std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   std::filesystem::path working_folder;  // empty: the caller's
   int stdin_fd = -1;                     // -1: /dev/null
@@ -35,11 +36,13 @@ struct ExitStatus {
 // A started child, waited for by descriptor (pidfd), so ids that are used again cannot mislead.
 class Subprocess {
  public:
+  // Returns when the child runs the program; a program that cannot be started is an error.
   static Result<Subprocess> Start(const SubprocessOptions& options);
   int pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }  // readable when the child has ended
-  Status Signal(int signal);
-  Result<ExitStatus> Wait();  // blocks, reaps
+  Status Signal(int signal);                  // kNotFound when the child was waited for
+  // Blocks, reaps; once. A child that nobody waits for stays a zombie until we end.
+  Result<ExitStatus> Wait();
 
  private:
   int pid_ = -1;
@@ -51,7 +54,9 @@ struct CapturedRun {
   std::string output;  // stdout
   std::string errors;  // stderr
 };
-// Runs to the end and captures the output (at most `limit` bytes each).
+// Runs to the end of the program itself (not of processes that it leaves behind) and captures the
+// first `limit` bytes of stdout and stderr, in place of options' descriptors. After `time_limit`
+// the program is killed, with its whole session when it has a new one, and the error is kDeadline.
 Result<CapturedRun> RunAndCapture(SubprocessOptions options, std::chrono::milliseconds time_limit,
                                   std::size_t limit = 1 << 20);
 
