@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -44,6 +45,7 @@ def _stream(run: "Run") -> None:
     """Follows the highest-numbered driver log; moves on when a higher one appears."""
     shown: str | None = None
     offset = 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         status = run.get_status()
         names = sorted({item["path"] for item in run._call("GET", "/logs")["items"] if _LOG.fullmatch(item["path"])})
@@ -51,11 +53,12 @@ def _stream(run: "Run") -> None:
         if newest is not None and newest != shown:
             print(f"\nStreaming {newest}\n{'=' * len('Streaming ' + newest)}\n")
             shown, offset = newest, 0
+            decoder.reset()
         if shown is not None:
             try:
                 for piece in run._client.stream(f"{run._path}/logs/{quote_path(shown)}", offset=offset):
                     offset += len(piece)
-                    sys.stdout.write(piece.decode(errors="replace"))
+                    sys.stdout.write(decoder.decode(piece))
                 sys.stdout.flush()
             except RoostError as error:
                 if error.code != "unavailable":
