@@ -1,9 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,6 +28,13 @@ struct EngineOptions {
   std::int64_t grace_ms = 15'000;             // between TERM and KILL
   std::string on_run_end;                     // command or http(s) URL; empty: none
   launch::MachineResources machine;
+  std::chrono::milliseconds log_watch_interval{2000};  // how often ./logs of live runs is looked at
+  std::chrono::milliseconds retry_interval{1000};  // after the store refused a write (disk full)
+  // For kill tests: called after each durable step of a run's life with the step's name ("created",
+  // "preparing", "prepared", "launch_recorded", "starting", "launched", "running", "end_recorded",
+  // "finalizing", "files_kept", "report_taken_in", "scratch_removed", "finished",
+  // "cancel_requested", "requeued"), on the thread that did it.
+  std::function<void(std::string_view)> after_step;
 };
 
 // How a launcher is made: the engine hands its loop and its listener over.
@@ -42,8 +52,9 @@ struct QueueStatus {
 };
 
 // The story of a run: submit, queue, prepare, supervise, finalize, register, recover. Owns one
-// thread (the loop), which alone moves managed runs; the public functions may be called from any
-// other thread, and return when what they promise is durable.
+// thread (the loop), which alone moves managed runs, and a few workers for copying and hashing; the
+// public functions may be called from any other thread between Start and Stop (kUnavailable
+// otherwise), and return when what they promise is durable.
 class Engine {
  public:
   Engine(store::Store& store, EngineOptions options, LauncherFactory make_launcher,
@@ -77,8 +88,9 @@ class Engine {
   };
   Result<store::Run> CreateTracked(const TrackedRun& run, const std::string& submitter);
 
-  // Accepted (a waiting run is Canceled at once; a running one when its last process is gone), or
-  // kConflict when the run is final. Cancelling twice is fine.
+  // Accepted (a waiting run is Canceled at once; a running one when its last process is gone; one
+  // that is Finalizing has no processes left and keeps its outcome), or kConflict when the run is
+  // Completed or Failed. Cancelling twice is fine.
   Result<store::Run> Cancel(const RunId& run);
 
   // A client's word: moves a tracked run, is stored beside a managed one.
@@ -87,8 +99,9 @@ class Engine {
 
   QueueStatus Queue() const;
 
+  struct State;  // engine_state.h; of this module alone
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,122 @@
+#include "base/log.h"
+#include "base/subprocess.h"
+#include "engine/engine_state.h"
+#include "engine/prepare.h"
+#include "engine/run_environment.h"
+#include "store/launches.h"
+#include "store/tokens.h"
+
+namespace roost::engine {
+
+void Engine::State::StartPreparing(RunKey key) {
+  LiveRun* live = Find(key);
+  if (live == nullptr || live->phase != Phase::kWaiting) return;
+  if (const Status moved = Move(*live, spec::RunState::kPreparing, "Making the working folder");
+      !moved) {
+    // It stays in the queue, and the next turn tries again.
+    LogWarning("step_put_off", {{"run", live->run.id.value()}, {"why", moved.error().message}});
+    return;
+  }
+  live->phase = Phase::kPreparing;
+  live->gpus = TakeShare(live->definition.resources, free);
+  live->holds_share = true;
+  live->attempt = live->run.attempt + 1;
+  Step("preparing");
+  preparers.Post([this, key, attempt = live->attempt, layout = LayoutOf(*live),
+                  snapshot = live->definition.snapshot] {
+    Status prepared = PrepareAttempt(store, layout, snapshot);
+    if (prepared) Step("prepared");
+    loop.Post([this, key, attempt, prepared] { OnPrepared(key, attempt, prepared); });
+  });
+}
+
+void Engine::State::OnPrepared(RunKey key, int attempt, const Status& prepared) {
+  LiveRun* live = Find(key);
+  if (stopping || live == nullptr || live->phase != Phase::kPreparing || live->attempt != attempt) {
+    return;
+  }
+  if (!prepared) return FailToStart(key, prepared.error());
+  live->phase = Phase::kLaunching;
+  Launch(key);
+}
+
+// Row first, then the state, then the launcher: a death in between is found by recovery, which
+// fences the launch before it starts another.
+void Engine::State::Launch(RunKey key) {
+  LiveRun* live = Find(key);
+  if (live == nullptr || live->phase != Phase::kLaunching) return;
+  const spec::RunLayout layout = LayoutOf(*live);
+  const auto token = store.tokens().CreateForRun(key, live->attempt);
+  if (!token) return RetryLater(key, &State::Launch, token.error());
+  if (live->launch_id.empty()) {
+    store::Launch row;
+    row.id = RandomHex(16);
+    row.run = key;
+    row.attempt = live->attempt;
+    row.target = live->run.compute_target;
+    row.token_digest = DigestOf(*token).ToText();
+    row.created_at = clock.Now();
+    if (const Status kept = store.launches().Create(row); !kept) {
+      return RetryLater(key, &State::Launch, kept.error());
+    }
+    live->launch_id = row.id;
+    live->run.attempt = live->attempt;
+    Step("launch_recorded");
+  }
+  if (const Status moved = Move(*live, spec::RunState::kStarting, "Starting the process"); !moved) {
+    return RetryLater(key, &State::Launch, moved.error());
+  }
+  Step("starting");
+
+  RunIdentity identity;
+  identity.server_url = options.server_url;
+  identity.token = *token;
+  identity.launch_id = live->launch_id;
+  identity.attempt = live->attempt;
+  identity.python = live->definition.python;
+  identity.sdk_python_folder = options.sdk_python_folder;
+  identity.gpus = live->gpus;
+  identity.machine_has_gpus = !total.gpus.empty();
+
+  spec::LaunchRequest request;
+  request.launch_id = live->launch_id;
+  request.attempt = live->attempt;
+  request.environment =
+      MakeRunEnvironment(live->run, live->definition, layout, identity, CurrentEnvironment());
+  request.argv = MakeRunArguments(live->definition, live->definition.python, request.environment);
+  request.working_folder = layout.working_folder().string();
+  request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
+  request.time_limit_ms = live->definition.time_limit_seconds * 1000;
+  request.grace_ms = options.grace_ms;
+  request.memory_limit_mb = live->definition.resources.memory_mb;
+
+  live->phase = Phase::kLaunched;
+  live->log_watch = std::make_shared<LogWatch>(key, layout.logs_folder());
+  if (const Status started = launcher->Start(request, layout.launch_folder()); !started) {
+    spec::ExitRecord record;
+    record.launch_id = live->launch_id;
+    record.attempt = live->attempt;
+    record.ended_at = clock.Now();
+    record.cause = spec::EndCause::kStartFailed;
+    record.message = started.error().message;
+    return OnEnded(*live, {std::move(record), {}, false});
+  }
+  Step("launched");
+}
+
+// Nothing was launched; the run fails with the reason.
+void Engine::State::FailToStart(RunKey key, const Error& error) {
+  LiveRun* live = Find(key);
+  if (live == nullptr) return;
+  const std::string sentence = "The working folder could not be made: " + error.message;
+  live->phase = Phase::kFinishing;
+  live->outcome = {spec::RunState::kFailed, sentence, ErrorJson("StartFailed", sentence)};
+  collectors.Post([this, key, scratch = LayoutOf(*live).scratch_folder()] {
+    if (const Status removed = RemoveTree(scratch); !removed) {
+      LogWarning("scratch_not_removed", {{"why", removed.error().message}});
+    }
+    loop.Post([this, key] { Finish(key); });
+  });
+}
+
+}  // namespace roost::engine

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+
+#include "base/digest.h"
+#include "base/result.h"
+#include "spec/run_layout.h"
+#include "store/store.h"
+
+namespace roost::engine {
+
+// Makes an attempt's folders anew: launch/ and azureml-logs/ empty, scratch/work with a copy of
+// each file of the snapshot, ./outputs and ./logs in it. Whatever an interrupted attempt of the
+// same number left is removed first. Runs on a worker; touches nothing but the attempt's folder.
+Status PrepareAttempt(store::Store& store, const spec::RunLayout& layout,
+                      const std::optional<Digest>& snapshot);
+
+}  // namespace roost::engine

@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "engine/engine_state.h"
+
+namespace roost::engine {
+
+LiveRun& Engine::State::Adopt(store::Run run, spec::RunDefinition definition) {
+  const RunKey key = run.key;
+  LiveRun& live = live_runs[key];
+  live.attempt = run.attempt;
+  live.run = std::move(run);
+  live.definition = std::move(definition);
+  return live;
+}
+
+std::vector<WaitingRun> Engine::State::Waiting() const {
+  std::vector<WaitingRun> waiting;
+  for (const auto& [key, live] : live_runs) {
+    if (live.phase == Phase::kWaiting) waiting.push_back({key, live.definition.resources});
+  }
+  return waiting;
+}
+
+// The sentence has no numbers that change, or the whole queue's reasons would be rewritten just
+// when the disk is full.
+std::string Engine::State::PauseReason() const {
+  if (options.min_free_bytes == 0) return {};
+  const auto space = GetDiskSpace(store.data_folder());
+  if (!space || space->free_bytes >= options.min_free_bytes) return {};
+  return fmt::format(
+      "Waiting for disk space: less than {} are free where the server keeps its data",
+      FormatBytes(options.min_free_bytes));
+}
+
+// A turn is posted, not made at once: whoever asked for it is answered first, and many changes in
+// one round of the loop cost one turn.
+void Engine::State::ScheduleTurn() {
+  if (turn_posted) return;
+  turn_posted = true;
+  loop.Post([this] {
+    turn_posted = false;
+    if (stopping) return;
+    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), PauseReason())) {
+      if (decision.start) {
+        StartPreparing(decision.key);
+        continue;
+      }
+      LiveRun* live = Find(decision.key);
+      if (live == nullptr || live->run.reason == decision.reason) continue;
+      if (const Status kept = store.runs().SetReason(decision.key, decision.reason); kept) {
+        live->run.reason = std::move(decision.reason);
+      }
+    }
+    PublishStatus();
+  });
+}
+
+void Engine::State::GiveBack(LiveRun& live) {
+  if (!live.holds_share) return;
+  GiveBackShare(live.definition.resources, live.gpus, free);
+  live.holds_share = false;
+  live.gpus.clear();
+  ScheduleTurn();
+}
+
+// For a launch that never ran anything: the run waits again, with its place in the order.
+void Engine::State::Requeue(RunKey key) {
+  LiveRun* live = Find(key);
+  if (live == nullptr) return;
+  if (const Status moved =
+          Move(*live, spec::RunState::kQueued, "Queued again: nothing had started");
+      !moved) {
+    return RetryLater(key, &State::Requeue, moved.error());
+  }
+  Step("requeued");
+  LogInfo("run_requeued", {{"run", live->run.id.value()}});
+  live->phase = Phase::kWaiting;
+  live->launch_id.clear();
+  live->end = {};
+  GiveBack(*live);
+  ScheduleTurn();
+}
+
+}  // namespace roost::engine

@@ -1,0 +1,139 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "engine/engine_state.h"
+#include "environments/interpreter.h"
+#include "store/experiments.h"
+#include "store/snapshots.h"
+
+namespace roost::engine {
+namespace {
+
+constexpr const char* kQueued = "Queued";
+
+std::string NormalisedScript(std::string script) {
+  while (script.starts_with("./")) script.erase(0, 2);
+  return script;
+}
+
+// Empty when the script is there.
+std::string ProblemWithScript(const spec::SnapshotManifest& manifest, const std::string& script) {
+  const auto has = [&](const std::string& path) {
+    return std::any_of(manifest.files.begin(), manifest.files.end(),
+                       [&](const spec::SnapshotFile& file) { return file.path == path; });
+  };
+  if (has(script)) return {};
+  for (const spec::SnapshotFile& file : manifest.files) {
+    if (fs::path(file.path).filename() == fs::path(script).filename()) {
+      return fmt::format("there is no '{}' in the submitted folder; did you mean '{}'?", script,
+                         file.path);
+    }
+  }
+  return fmt::format(
+      "there is no '{}' in the submitted folder; the path is relative to that folder, and "
+      ".amlignore or .gitignore may leave files out",
+      script);
+}
+
+}  // namespace
+
+// Gives the definition complete with what this machine fills in, or all problems at once.
+Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& asked) const {
+  spec::RunDefinition definition = asked;
+  definition.script = NormalisedScript(definition.script);
+  std::vector<Problem> problems = CheckFitsMachine(definition.resources, total);
+
+  if (definition.script.empty() == definition.command.empty()) {
+    problems.push_back({"script", "give either a script or a command"});
+  }
+  if (definition.compute_target != "local") {
+    problems.push_back(
+        {"compute_target", fmt::format("there is no compute target '{}'; this server has 'local'",
+                                       definition.compute_target)});
+  }
+  if (definition.snapshot) {
+    const auto manifest = store.snapshots().Get(*definition.snapshot);
+    if (!manifest && manifest.error().code != ErrorCode::kNotFound) {
+      return Fail(manifest.error());
+    }
+    if (!manifest) {
+      problems.push_back({"snapshot", fmt::format("there is no snapshot {}; send the folder first",
+                                                  definition.snapshot->ToText())});
+    } else if (!definition.script.empty()) {
+      if (std::string problem = ProblemWithScript(*manifest, definition.script); !problem.empty()) {
+        problems.push_back({"script", std::move(problem)});
+      }
+    }
+  } else if (!definition.script.empty()) {
+    problems.push_back({"snapshot", "a script needs the snapshot of the folder that it is in"});
+  }
+  if (!definition.script.empty() || !definition.python.empty()) {
+    auto interpreter = environments::FindInterpreter(definition.python, options.default_python);
+    if (interpreter) {
+      definition.python = interpreter->path.string();
+    } else {
+      problems.push_back({"environment.python", interpreter.error().message});
+    }
+  }
+  if (!definition.parent.empty()) {
+    const auto parent = store.runs().Get(RunId(definition.parent));
+    if (!parent && parent.error().code != ErrorCode::kNotFound) return Fail(parent.error());
+    if (!parent || parent->lifecycle == spec::Lifecycle::kDeleted) {
+      problems.push_back({"parent", fmt::format("there is no run '{}'", definition.parent)});
+    }
+  }
+  if (!problems.empty()) {
+    Error error{ErrorCode::kInvalidArgument, "The run cannot be started here: ", {}};
+    error.message += problems.front().message;
+    error.details = std::move(problems);
+    return Fail(std::move(error));
+  }
+  if (definition.display_name.empty()) definition.display_name = spec::MakeDisplayName();
+  return definition;
+}
+
+Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& asked,
+                                                   const std::string& submitter,
+                                                   const std::string& idempotency_key,
+                                                   const std::string& request_digest) {
+  ROOST_ASSIGN(spec::RunDefinition definition, Check(asked));
+  ROOST_ASSIGN(const store::Experiment experiment,
+               store.experiments().GetOrCreate(definition.experiment));
+  store::NewRun row;
+  row.id = RunId(spec::MakeSubmittedRunId(definition.experiment, clock.Now() / 1'000'000));
+  row.experiment = experiment.id;
+  row.kind = spec::RunKind::kManaged;
+  row.state = spec::RunState::kQueued;
+  row.parent_id = definition.parent;
+  row.display_name = definition.display_name;
+  row.description = definition.description;
+  row.submitter = submitter;
+  row.compute_target = definition.compute_target;
+  row.snapshot = definition.snapshot;
+  row.definition_json = spec::ToJson(definition).dump();
+  row.idempotency_key = idempotency_key;
+  row.request_digest = request_digest;
+  row.tags = definition.tags;
+  row.properties = definition.properties;
+
+  return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
+    // What the queue will say about it is written with the run itself, which spares a write.
+    std::vector<WaitingRun> waiting = Waiting();
+    waiting.push_back({RunKey(), definition.resources});
+    const QueueDecision decision = PlanQueue(total, free, waiting, PauseReason()).back();
+    row.reason = decision.start ? kQueued : decision.reason;
+    ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
+    if (created.created) {
+      Step("created");
+      LogInfo("run_submitted", {{"run", created.run.id.value()}, {"submitter", submitter}});
+      Adopt(created.run, definition);
+      ScheduleTurn();
+    }
+    return created;
+  });
+}
+
+}  // namespace roost::engine
