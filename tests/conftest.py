@@ -169,3 +169,7 @@ def project(tmp_path):
         return folder
 
     return make
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="also what takes long")

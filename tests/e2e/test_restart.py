@@ -1,0 +1,156 @@
+"""The server dies in the middle; no run notices and nothing is lost."""
+
+import threading
+import time
+
+from roost.client import RoostError
+
+COUNTER = """
+import sys, time
+from azureml.core import Run
+run = Run.get_context()
+for n in range(60):
+    print(f'line {n}', flush=True)
+    run.log('n', n)
+    time.sleep(0.05)
+open('outputs/done', 'w').write('yes')
+sys.exit(3)
+"""
+
+
+def check_counter(server, run_id):
+    run = server.wait_for(run_id)
+    assert run["status"] == "Failed" and "exit code 3" in run["reason"]
+    assert server.log(run_id) == b"".join(b"line %d\n" % n for n in range(60))
+    points = server.client.get(f"/runs/{run_id}/metrics/history", name="n")["points"]
+    assert [p["value"] for p in points] == list(range(60))
+    assert [f["path"] for f in server.client.get(f"/runs/{run_id}/files", prefix="outputs/")["items"]] == ["outputs/done"]
+
+
+def test_a_run_survives_kills_of_the_server(server, project):
+    run_id = server.submit(project({"a.py": COUNTER}), "a.py")
+    server.wait_for(run_id, "Running")
+    for _ in range(3):
+        time.sleep(0.4)
+        server.kill()
+        time.sleep(0.2)
+        server.start()
+    check_counter(server, run_id)
+
+
+def test_a_run_that_ends_while_the_server_is_down_is_collected(server, project):
+    run_id = server.submit(project({"a.py": COUNTER}), "a.py")
+    server.wait_for(run_id, "Running")
+    server.kill()
+    time.sleep(6)
+    server.start()
+    check_counter(server, run_id)
+
+
+def test_a_graceful_stop_leaves_runs_alone(server, project):
+    run_id = server.submit(project({"a.py": COUNTER}), "a.py")
+    server.wait_for(run_id, "Running")
+    assert server.stop() == 0
+    server.start()
+    check_counter(server, run_id)
+
+
+def test_waiting_runs_start_after_a_restart(server, project):
+    src = project({"a.py": "import time; time.sleep(1)"})
+    cpus = str(server.client.get("/server")["resources"]["cpus"])
+    runs = [server.submit(src, "a.py", "--cpus", cpus) for _ in range(3)]
+    server.kill()
+    server.start()
+    for run_id in runs:
+        assert server.wait_for(run_id)["status"] == "Completed"
+
+
+def test_cancel_of_a_run_that_was_found_again(server, project):
+    run_id = server.submit(project({"a.py": "import time; time.sleep(600)"}), "a.py")
+    server.wait_for(run_id, "Running")
+    server.kill()
+    server.start()
+    server.roost("cancel", run_id, "--wait")
+    assert server.run(run_id)["status"] == "Canceled"
+
+
+def test_a_follower_of_the_log_gets_every_byte_over_a_restart(server, project):
+    run_id = server.submit(project({"a.py": COUNTER}), "a.py")
+    server.wait_for(run_id, "Running")
+    got = bytearray()
+
+    def follow():
+        while True:
+            try:
+                for piece in server.client.stream(f"/runs/{run_id}/logs/azureml-logs/70_driver_log.txt", offset=len(got), follow="true"):
+                    got.extend(piece)
+                return
+            except RoostError:
+                time.sleep(0.1)
+
+    reader = threading.Thread(target=follow, daemon=True)
+    reader.start()
+    time.sleep(0.8)
+    server.kill()
+    server.start()
+    server.wait_for(run_id)
+    reader.join(20)
+    assert not reader.is_alive()
+    assert bytes(got) == server.log(run_id)
+
+
+def test_no_acknowledged_write_is_lost_over_random_kills(server, request):
+    """Writers go on over kills of the server; what was answered is there afterwards. 8 kills here, 100 with --full."""
+    import random
+
+    kills = 100 if request.config.getoption("--full") else 8
+    chance = random.Random(7)
+    run_id = server.client.call("POST", "/runs/tracked", {"display_name": "kills"})["run_id"]
+    stop = threading.Event()
+    acknowledged: dict[str, list[int]] = {f"m{n}": [] for n in range(4)}
+    tags: list[str] = []
+
+    def write_points(name):
+        number = 0
+        while not stop.is_set():
+            number += 1
+            body = {"writer": name, "batch": number, "points": [{"name": name, "value": number, "step": number}]}
+            while True:
+                try:
+                    server.client.call("POST", f"/runs/{run_id}/metrics", body, patience=0)
+                    acknowledged[name].append(number)
+                    break
+                except RoostError as error:
+                    assert error.code == "unavailable", error
+                    if stop.is_set():
+                        return
+                    time.sleep(0.02)
+
+    def write_tags():
+        while not stop.is_set():
+            key = f"t{len(tags)}"
+            try:
+                server.client.call("PUT", f"/runs/{run_id}/tags", {key: "x"}, patience=0)
+                tags.append(key)
+            except RoostError as error:
+                assert error.code == "unavailable", error
+                time.sleep(0.02)
+
+    writers = [threading.Thread(target=write_points, args=(name,)) for name in acknowledged] + [threading.Thread(target=write_tags)]
+    for writer in writers:
+        writer.start()
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.05, 0.3))
+        server.kill()
+        server.start()
+    stop.set()
+    for writer in writers:
+        writer.join(30)
+        assert not writer.is_alive()
+    for name, numbers in acknowledged.items():
+        points = server.client.get(f"/runs/{run_id}/metrics/history", name=name, limit=100_000)["points"]
+        stored = [int(p["value"]) for p in points]
+        assert stored == sorted(set(stored)), f"{name}: a point is there twice or out of order"
+        assert set(numbers) <= set(stored)
+        assert len(numbers) > kills
+    assert set(tags) <= set(server.run(run_id)["tags"])
