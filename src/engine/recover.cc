@@ -31,7 +31,8 @@ std::vector<int> GpusOfLaunch(const spec::RunLayout& layout) {
 // Oldest first, so that the queue has its old order. What launchers find out comes later, as events
 // like any other.
 Status Engine::State::Recover() {
-  for (store::Run& run : store.runs().Active()) RecoverRun(std::move(run));
+  ROOST_ASSIGN(std::vector<store::Run> active, store.runs().Active());
+  for (store::Run& run : active) RecoverRun(std::move(run));
   if (!live_runs.empty()) {
     LogInfo("recovered", {{"active_runs", std::to_string(live_runs.size())}});
   }

@@ -20,25 +20,27 @@ struct sqlite3_stmt;
 
 namespace roost::store {
 
-// A prepared statement out of a connection's cache; reset when it goes out of scope. Parameters are
-// bound by position from 1, columns read by position from 0. A bound NaN would become NULL in
-// SQLite: Bind(double) must not be given one (metrics keep the kind beside the value).
+// A prepared statement out of a connection's cache; reset and given back when it goes out of scope,
+// so it must not outlive its connection. Parameters are bound by position from 1, columns read by
+// position from 0. A bound NaN would become NULL in SQLite: Bind(double) must not be given one
+// (metrics keep the kind beside the value). A failed Bind is told by the next Step.
 class Statement {
  public:
-  explicit Statement(sqlite3_stmt* statement, sqlite3* db) : statement_(statement), db_(db) {}
   ~Statement();
   Statement(Statement&& other) noexcept;
   Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
 
   Statement& Bind(int index, std::int64_t value);
   Statement& Bind(int index, int value) { return Bind(index, static_cast<std::int64_t>(value)); }
   Statement& Bind(int index, double value);
-  Statement& Bind(int index, std::string_view text);  // must live until the statement is done
-  Statement& BindBlob(int index, std::string_view bytes);
+  Statement& Bind(int index, std::string_view text);       // copied
+  Statement& BindBlob(int index, std::string_view bytes);  // must live until the statement is done
   Statement& BindNull(int index);
 
   Result<bool> Step();  // true: a row
-  Status Run();         // steps to the end
+  Status Run();         // steps to the end and resets, ready to be bound again
+  void Reset();         // the same for a query that is not read to its end
   std::int64_t Int(int column) const;
   double Real(int column) const;
   std::string Text(int column) const;
@@ -47,8 +49,16 @@ class Statement {
   bool IsNull(int column) const;
 
  private:
+  friend class Connection;
+  // The list that takes the statement back; none: it is finalized.
+  using Home = std::vector<sqlite3_stmt*>;
+  Statement(sqlite3_stmt* statement, sqlite3* db, Home* home)
+      : statement_(statement), db_(db), home_(home) {}
+
   sqlite3_stmt* statement_;
   sqlite3* db_;
+  Home* home_;
+  int bind_error_ = 0;
 };
 
 // One SQLite connection with its statement cache. Used by one thread at a time.
@@ -59,14 +69,16 @@ class Connection {
   ~Connection();
   Connection(const Connection&) = delete;
 
-  Result<Statement> Prepare(std::string_view sql);  // cached by its text
-  Status Execute(std::string_view sql);             // one or several statements without results
+  Result<Statement> Prepare(std::string_view sql);      // cached by its text
+  Result<Statement> PrepareOnce(std::string_view sql);  // for texts that are put together
+  Status Execute(std::string_view sql);                 // one or several statements without results
   std::int64_t LastInsertId() const;
   std::int64_t Changes() const;
   sqlite3* raw() { return db_; }
 
  private:
   explicit Connection(sqlite3* db);
+  Result<sqlite3_stmt*> Compile(std::string_view sql, unsigned flags);
   sqlite3* db_;
   struct Cache;
   std::unique_ptr<Cache> cache_;
@@ -92,6 +104,8 @@ class Database {
   using WriteFunction = std::function<Status(WriteContext&)>;
   using Done = std::function<void(Status)>;
 
+  // Makes the file when it is missing and brings its schema up to date. A file that is damaged, of
+  // a newer program or of another one is an error that names it; it is not touched.
   static Result<std::unique_ptr<Database>> Open(const fs::path& file, Clock& clock,
                                                 std::size_t readers);
   ~Database();
@@ -123,6 +137,7 @@ class Database {
   Status Write(Lane lane, WriteFunction write);
 
   // Runs `read` with a connection of the pool, in one read transaction (a consistent snapshot).
+  // Must not be nested: a read that waits for a second connection may wait for itself.
   template <class T>
   Result<T> Read(const std::function<Result<T>(Connection&)>& read) const {
     Lease lease(*this);
@@ -133,14 +148,19 @@ class Database {
   // Called on the writer's thread once for each group, before its commit: where summaries that many
   // writes touch are written once.
   void SetBeforeCommit(std::function<Status(WriteContext&)> hook);
+  // Called on the writer's thread once for each group, after its commit or its rollback: where what
+  // was kept in memory beside the group's writes is confirmed or forgotten.
+  void SetAfterGroup(std::function<void(bool committed)> hook);
   void SetCommitListener(std::function<void(const CommitNotice&)> listener);
   Status Health() const;  // the last commit's outcome
+  const fs::path& file() const;
 
  private:
   class Lease {
    public:
     explicit Lease(const Database& database);
     ~Lease();
+    Lease(const Lease&) = delete;
     Connection* connection() { return connection_; }
     const Error& error() const { return error_; }
 
@@ -150,11 +170,13 @@ class Database {
     Error error_;
   };
   struct State;
-  Database();
+  explicit Database(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
-// Brings the schema to this program's version inside one transaction; refuses a newer one.
+// Refuses a database of a newer program or of another one. Only reads.
+Status CheckIdentity(Connection& connection);
+// Brings the schema to this program's version inside one transaction.
 Status Migrate(Connection& connection);
 inline constexpr int kSchemaVersion = 1;
 

@@ -73,6 +73,8 @@ struct Move {
   Micros at = 0;  // 0: now
 };
 
+// May hold fewer runs than asked for while there are more: a page that would take long to fill is
+// given as it is. It is never empty while there are more.
 struct RunPage {
   std::vector<Run> runs;
   std::string next_page_token;  // empty: no more
@@ -85,8 +87,8 @@ struct RunSearch {
   std::optional<spec::Lifecycle> lifecycle = spec::Lifecycle::kActive;  // none: all but deleted
   std::string parent_id;                                                // only this run's children
   int limit = 100;
-  std::string
-      page_token;  // keyset: from next_page_token; another search's token is kInvalidArgument
+  // Keyset: from next_page_token; another search's token is kInvalidArgument.
+  std::string page_token;
 };
 
 class Runs {
@@ -103,8 +105,9 @@ class Runs {
 
   Result<Run> Get(const RunId& id) const;  // deleted ones too
   Result<Run> Get(RunKey key) const;
+  // Pages and children come without their definition_json: lists never show it.
   Result<RunPage> Search(const RunSearch& search) const;
-  std::vector<Run> Active() const;  // managed and not final: what recovery looks at, oldest first
+  Result<std::vector<Run>> Active() const;  // managed and not final, oldest first: for recovery
   Result<std::vector<Run>> Children(const RunId& parent, bool recursive) const;  // newest first
 
   // Moves the state if spec::MayMove allows it, checked in the writing statement itself; kConflict
@@ -114,6 +117,7 @@ class Runs {
   // The reason alone, e.g. what a queued run waits for; makes an event when it changed.
   Status SetReason(RunKey key, const std::string& reason);
   Status SetCancelRequested(RunKey key);
+  Status SetNotResponding(RunKey key, bool not_responding);
   Status SetClientStatus(RunKey key, const std::string& status, const std::string& error_json);
   Status SetDisplayName(RunKey key, const std::string& name);
   Status SetDescription(RunKey key, const std::string& description);
@@ -124,7 +128,7 @@ class Runs {
   // Active <-> archived, any -> deleted, deleted -> active (until gc). A run that is not final
   // cannot be deleted.
   Status SetLifecycle(RunKey key, spec::Lifecycle lifecycle);
-  std::map<spec::RunState, std::int64_t> CountActive() const;
+  Result<std::map<spec::RunState, std::int64_t>> CountActive() const;
 
  private:
   Database& database_;
