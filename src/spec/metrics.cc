@@ -71,19 +71,15 @@ Status CheckRow(const Json& value) {
 
 Status CheckTable(const Json& value) {
   if (!value.is_object()) return Invalid("value", "of a table must be an object of columns");
-  std::size_t rows = 0;
-  std::string first;
   for (const auto& [column, cells] : value.items()) {
     if (!IsListOf(cells, IsCell)) {
       return Invalid("value." + column,
                      "of a table must be a list of numbers, texts, booleans or nulls");
     }
-    if (first.empty()) {
-      first = column;
-      rows = cells.size();
-    } else if (cells.size() != rows) {
+    const auto first = value.begin();
+    if (cells.size() != first->size()) {
       return Invalid("value." + column, "has " + std::to_string(cells.size()) + " rows and `" +
-                                            first + "` has " + std::to_string(rows) +
+                                            first.key() + "` has " + std::to_string(first->size()) +
                                             "; the columns of a table are equally long");
     }
   }
