@@ -1,0 +1,88 @@
+#include "launch/launch_folder.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <system_error>
+
+#include "base/clock.h"
+#include "launch/proc.h"
+#include "launch/shim.h"
+
+namespace roost::launch {
+
+namespace files = spec::launch_files;
+
+Result<fs::path> AbsolutePath(const fs::path& path) {
+  std::error_code error;
+  fs::path absolute = fs::absolute(path, error);
+  if (error) return Fail(ErrnoError("finding " + path.string(), error.value()));
+  return absolute;
+}
+
+std::optional<spec::Claim> LaunchFolder::ReadClaim() const {
+  const Result<std::string> text = ReadFile(folder_ / files::kClaim);
+  if (!text) return std::nullopt;
+  const Result<spec::Claim> claim = spec::ParseClaim(*text);
+  if (!claim) return std::nullopt;
+  return *claim;
+}
+
+bool LaunchFolder::HasLiveShim() const {
+  const Result<bool> held = FileLock::IsHeld(folder_ / files::kAlive);
+  // A lock that cannot be looked at is taken for held: better late than wrongly lost.
+  return held ? *held : held.error().code != ErrorCode::kNotFound;
+}
+
+LaunchFolder::End LaunchFolder::FindEnd() const {
+  const Result<std::string> text = ReadFile(folder_ / files::kExit);
+  if (text) {
+    const Result<spec::ExitRecord> record = spec::ParseExitRecord(*text);
+    if (record) return {.kind = EndKind::kRecord, .record = *record, .message = {}};
+    return {.kind = EndKind::kUnreadable, .record = {}, .message = record.error().message};
+  }
+  if (text.error().code != ErrorCode::kNotFound) {
+    return {.kind = EndKind::kUnknownYet, .record = {}, .message = text.error().message};
+  }
+
+  const spec::Claim fence{.launch_id = {},
+                          .boot_id = BootId(),
+                          .shim_pid = getpid(),
+                          .child_pid = 0,
+                          .time = SystemClock().Now()};
+  Status fenced = MakeFolders(folder_);
+  if (fenced) fenced = WriteFileExclusive(folder_ / files::kClaim, spec::ToJsonText(fence));
+  if (fenced) return {.kind = EndKind::kNeverStarted, .record = {}, .message = {}};
+  if (fenced.error().code != ErrorCode::kConflict) {
+    return {.kind = EndKind::kUnknownYet, .record = {}, .message = fenced.error().message};
+  }
+
+  const std::optional<spec::Claim> claim = ReadClaim();
+  if (claim && claim->child_pid == 0) {
+    return {.kind = EndKind::kNeverStarted, .record = {}, .message = {}};
+  }
+  if (claim && claim->boot_id != BootId()) {
+    return {.kind = EndKind::kOtherBoot, .record = {}, .message = {}};
+  }
+  return {.kind = EndKind::kNoRecord, .record = {}, .message = {}};
+}
+
+Status LaunchFolder::AskToCancel() const {
+  ROOST_ASSIGN(const std::string text, ReadFile(folder_ / files::kRequest));
+  ROOST_ASSIGN(const spec::LaunchRequest request, spec::ParseLaunchRequest(text));
+  return WriteFileAtomic(folder_ / files::kCancel, std::to_string(request.grace_ms));
+}
+
+void LaunchFolder::SignalShim(int signal) const {
+  // While the lock is held the claim's process is alive, so its number cannot be another's.
+  const std::optional<spec::Claim> claim = ReadClaim();
+  if (claim && claim->child_pid != 0 && claim->boot_id == BootId() && HasLiveShim()) {
+    kill(claim->shim_pid, signal);
+  }
+}
+
+RunGroup LaunchFolder::Groups() const {
+  return RunGroup::FromText(ReadSmallFile(folder_ / kGroupsFile));
+}
+
+}  // namespace roost::launch

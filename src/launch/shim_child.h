@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/result.h"
+#include "spec/launch_format.h"
+
+namespace roost::launch {
+
+// The main process of a launch. Fork makes it and holds it at a gate, so that its id can be written
+// into the claim before the program's first instruction; Release lets it go. If this object or the
+// shim dies before, the child ends without having run anything.
+class ShimChild {
+ public:
+  // `join_files`: the child writes "0" into each, which puts it into the launch's groups.
+  static Result<ShimChild> Fork(const spec::LaunchRequest& request,
+                                const std::vector<std::string>& join_files);
+  pid_t pid() const { return pid_; }
+  // Waits until the program runs. An error is a sentence that names what could not be started; it
+  // stands in the log, too.
+  Status Release();
+  // The child ends without having run anything, and is reaped.
+  void Abandon();
+
+ private:
+  ShimChild() = default;
+
+  pid_t pid_ = 0;
+  Fd gate_;    // one byte written here opens it
+  Fd report_;  // closed by a successful exec, else takes the child's StartFailure
+  Fd log_;
+  std::string program_;
+  std::string working_folder_;
+};
+
+// Why the program at `path` cannot be executed, and what to do about it.
+std::string DescribeExecFailure(const std::string& path, int error_number);
+
+}  // namespace roost::launch
