@@ -52,7 +52,7 @@ sanitised() {
 }
 
 end_to_end() {
-  ROOST_BINARY=$project/build/release/src/cli/roost "$python" -m pytest tests/api tests/e2e sdk/python/tests -q -p no:cacheprovider
+  ROOST_BINARY=$project/build/release/src/cli/roost "$python" -m pytest -c tests/pytest.ini tests -q -p no:cacheprovider
 }
 
 browser() {

@@ -1,0 +1,240 @@
+"""azureml.core.Run inside submitted scripts, against the real server."""
+
+import json
+import math
+
+import pytest
+
+LOG_EVERYTHING = """
+import json, math, pathlib, struct, zlib
+import numpy as np
+from azureml.core import Run
+
+run = Run.get_context(allow_offline=False)
+run.log('once', 0.5)
+for value in (1, 2.5, float('nan'), float('inf')):
+    run.log('many', value)
+run.log('np', np.float32(0.25)); run.log('np', np.int64(3))
+run.log('stepped', 1.0, step=10); run.log('stepped', 2.0, step=20)
+run.log('text', 'a text'); run.log('flag', True)
+run.log_list('list', [1, np.float64(2), 'three', None, True])
+run.log_list('generated', (n * n for n in range(4)))
+run.log_row('one_row', x=1, y='a')
+for n in range(3):
+    run.log_row('rows', x=n, y=n * n) if n != 1 else run.log_row('rows', x=n)
+run.log_table('table', {'a': [1, 2], 'b': ['x', 'y']})
+matrix = {'schema_type': 'confusion_matrix', 'schema_version': '1.0.0', 'data': {'class_labels': ['a', 'b'], 'matrix': [[1, 0], [0, 2]]}}
+run.log_confusion_matrix('confusion', matrix)
+run.log_residuals('residuals', json.dumps({'schema_type': 'residuals', 'schema_version': '1.0.0', 'data': {'bin_edges': [0, 1, 2], 'bin_counts': [3, 4]}}))
+run.log_predictions('predictions', {'schema_type': 'predictions', 'schema_version': '1.0.0',
+    'data': {'bin_averages': [1], 'bin_errors': [0.1], 'bin_counts': [5], 'bin_edges': [0, 1]}})
+run.log_accuracy_table('accuracy_table', {'schema_type': 'accuracy_table', 'schema_version': '1.0.1', 'data': {
+    'probability_tables': [[[1, 0, 0, 1], [1, 0, 0, 1]]], 'percentile_tables': [[[1, 0, 0, 1], [1, 0, 0, 1]]],
+    'class_labels': ['0'], 'probability_thresholds': [0.0, 1.0], 'percentile_thresholds': [0.0, 1.0]}})
+
+def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+png = b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 1, 8, 0, 0, 0, 0)) + chunk(b'IDAT', zlib.compress(b'\\0\\0')) + chunk(b'IEND', b'')
+pathlib.Path('dot.png').write_bytes(png)
+run.log_image('image', path='dot.png')
+
+class Plot:
+    def savefig(self, file, format): file.write(png)
+run.log_image('plot', plot=Plot())
+
+for bad in (lambda: run.log('bad', [1]), lambda: run.log_row('bad', x=[1]), lambda: run.log_table('bad', {'a': [1], 'b': [1, 2]}),
+            lambda: run.log_confusion_matrix('bad', '{'), lambda: run.log_image('bad'), lambda: run.log_image('bad', path=__file__)):
+    try:
+        bad()
+    except Exception as error:
+        assert type(error).__name__ == 'UserErrorException', error
+    else:
+        raise AssertionError('accepted')
+
+run.tag('stage', 'test'); run.tag('flag'); run.set_tags({'a': 1})
+assert run.get_tags() == {'stage': 'test', 'flag': None, 'a': '1'}, run.get_tags()
+run.remove_tags('a')
+run.add_properties({'p': 'q'}); run.add_properties({'p': 'q'})
+try:
+    run.add_properties({'p': 'other'})
+except Exception as error:
+    assert type(error).__name__ == 'ServiceException'
+else:
+    raise AssertionError('a property changed')
+
+pathlib.Path('up').mkdir(); pathlib.Path('up/a.txt').write_text('a'); pathlib.Path('up/deep').mkdir(); pathlib.Path('up/deep/b.txt').write_text('b')
+run.upload_file('single.txt', 'up/a.txt')
+run.upload_files(['x/1.txt', 'x/2.txt'], ['up/a.txt', 'up/deep/b.txt'])
+run.upload_folder('folder', 'up')
+try:
+    run.upload_file('single.txt', 'up/deep/b.txt')
+except Exception as error:
+    assert type(error).__name__ == 'ServiceException'
+else:
+    raise AssertionError('an artifact was replaced')
+assert {'single.txt', 'x/1.txt', 'x/2.txt', 'folder/a.txt', 'folder/deep/b.txt', 'dot.png'} <= set(run.get_file_names())
+run.download_file('folder/deep/b.txt', 'got/b.txt'); assert pathlib.Path('got/b.txt').read_text() == 'b'
+run.download_files(prefix='x/', output_directory='got'); assert pathlib.Path('got/x/2.txt').read_text() == 'b'
+
+run.flush()
+got = run.get_metrics()
+json.dump({k: v for k, v in got.items()}, open('outputs/metrics.json', 'w'))
+
+with run.child_run(name='child') as child:
+    child.log('c', 1)
+try:
+    with run.child_run() as broken:
+        raise RuntimeError('broken child')
+except RuntimeError:
+    pass
+children = list(run.get_children())
+assert [c.status for c in children] == ['Failed', 'Completed'], [c.status for c in children]
+assert children[1].parent.id == run.id and children[1].name == 'child'
+assert len(run.create_children(tag_key='n', tag_values=[1, 2])) == 2
+assert len(list(run.get_children(tags={'n': '1'}))) == 1
+
+pathlib.Path('outputs/model').mkdir(); pathlib.Path('outputs/model/w.bin').write_bytes(b'w')
+run.upload_folder('outputs/model', 'outputs/model')
+model = run.register_model('net', model_path='outputs/model', tags={'kind': 'test'})
+try:
+    run.register_model('net', model_path='outputs/nothing')
+except Exception as error:
+    assert type(error).__name__ == 'ModelPathNotFoundException' and 'outputs/nothing' in error.message
+run.complete()
+print('said after complete', run.get_status())
+"""
+
+
+def test_everything_a_script_may_log(server, project):
+    run = server.wait_for(server.submit(project({"a.py": LOG_EVERYTHING}), "a.py"))
+    log = server.log(run["run_id"]).decode()
+    assert run["status"] == "Completed", log
+    assert "said after complete Running" in log  # the engine alone ends a submitted run
+    metrics = json.loads(b"".join(server.client.stream(f"/runs/{run['run_id']}/files/outputs/metrics.json")))
+    assert metrics["once"] == 0.5
+    assert metrics["many"][:2] == [1, 2.5] and math.isnan(metrics["many"][2]) and metrics["many"][3] == math.inf
+    assert metrics["np"] == [0.25, 3] and metrics["stepped"] == [1, 2] and metrics["text"] == "a text" and metrics["flag"] == 1
+    assert metrics["list"] == [1, 2, "three", None, True] and metrics["generated"] == [0, 1, 4, 9]
+    assert metrics["one_row"] == {"x": 1, "y": "a"}
+    assert metrics["rows"] == {"x": [0, 1, 2], "y": [0, None, 4]}
+    assert metrics["table"] == {"a": [1, 2], "b": ["x", "y"]}
+    assert metrics["confusion"]["data"]["matrix"] == [[1, 0], [0, 2]]
+    assert metrics["residuals"]["data"]["bin_counts"] == [3, 4]
+    assert metrics["image"] == "dot.png" and metrics["plot"].startswith("plot_")
+    steps = [p["step"] for p in server.client.get(f"/runs/{run['run_id']}/metrics/history", name="stepped")["points"]]
+    assert steps == [10, 20]
+    assert server.client.get("/models/net/versions/1")["tags"] == {"kind": "test"}
+
+
+WORKERS = """
+import os, sys, time
+import torch
+from torch.utils.data import DataLoader, Dataset
+from azureml.core import Run
+
+run = Run.get_context()
+
+class Numbers(Dataset):
+    def __len__(self): return 40
+    def __getitem__(self, n):
+        if n % 10 == 0:
+            Run.get_context().log('from_workers', n)
+        return n
+
+if __name__ == '__main__':
+    run.log('main', -1)
+    for epoch in range(2):
+        for batch in DataLoader(Numbers(), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[1]):
+            run.log('main', batch.sum().item())
+    print('finished')
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_data_loader_neither_send_twice_nor_hang(server, project, method):
+    run = server.wait_for(server.submit(project({"a.py": WORKERS}), "a.py", "--", method), seconds=120)
+    assert run["status"] == "Completed", server.log(run["run_id"]).decode()
+    history = lambda name: [p["value"] for p in server.client.get(f"/runs/{run['run_id']}/metrics/history", name=name)["points"]]
+    assert history("main") == [-1] + [sum(range(n, n + 4)) for n in range(0, 40, 4)] * 2
+    assert sorted(history("from_workers")) == [0, 0, 10, 10, 20, 20, 30, 30]
+
+
+def test_logging_never_holds_up_a_script_whose_server_is_gone(server, project):
+    src = project({"a.py": """
+import time
+from azureml.core import Run
+run = Run.get_context()
+print('ready', flush=True)
+time.sleep(1.5)
+slowest = 0
+for n in range(2000):
+    before = time.perf_counter(); run.log('n', n); slowest = max(slowest, time.perf_counter() - before)
+open('outputs/slowest', 'w').write(str(slowest))
+"""})
+    run_id = server.submit(src, "a.py")
+    server.wait_for(run_id, "Running")
+    server.kill()
+    import time
+
+    time.sleep(3)
+    server.start()
+    run = server.wait_for(run_id)
+    assert run["status"] == "Completed", server.log(run_id).decode()
+    values = [p["value"] for p in server.client.get(f"/runs/{run_id}/metrics/history", name="n", limit=10_000)["points"]]
+    assert values == list(range(2000))
+
+
+def test_a_killed_script_keeps_what_it_logged(server, project):
+    src = project({"a.py": """
+import os, signal
+from azureml.core import Run
+run = Run.get_context()
+for n in range(500):
+    run.log('n', n)
+os.kill(os.getpid(), signal.SIGKILL)
+"""})
+    run = server.wait_for(server.submit(src, "a.py"))
+    assert run["status"] == "Failed"
+    values = [p["value"] for p in server.client.get(f"/runs/{run['run_id']}/metrics/history", name="n")["points"]]
+    assert values == list(range(500))
+
+
+def test_one_bad_metric_takes_no_other_with_it(server, project):
+    src = project({"a.py": """
+from azureml.core import Run
+run = Run.get_context()
+run.log('good', 1); run.log('x' * 5000, 1); run.log('good', 2)
+"""})
+    run = server.wait_for(server.submit(src, "a.py"))
+    assert run["status"] == "Completed"
+    values = [p["value"] for p in server.client.get(f"/runs/{run['run_id']}/metrics/history", name="good")["points"]]
+    assert values == [1, 2]
+    assert b"roost: " in server.log(run["run_id"])
+
+
+def test_waiting_prints_what_azure_prints(server, project):
+    inner = project({"a.py": "print('the log')"})
+    run_id = server.submit(inner, "a.py")
+    from azureml.core import Run
+
+    import contextlib
+    import io
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        details = Run(server.client, run_id).wait_for_completion(show_output=True)
+    assert details["status"] == "Completed" and details["runId"] == run_id
+    text = printed.getvalue()
+    assert text.startswith(f"RunId: {run_id}\nWeb View: ")
+    assert "\nStreaming azureml-logs/70_driver_log.txt\n========================================\n\nthe log\n" in text
+    assert "\nExecution Summary\n=================\nRunId: " in text
+
+
+def test_a_failed_run_raises_its_error(server, project):
+    from azureml.core import Run
+    from azureml.exceptions import ActivityFailedException
+
+    run_id = server.submit(project({"a.py": "raise KeyError('bird')"}), "a.py")
+    with pytest.raises(ActivityFailedException) as caught:
+        Run(server.client, run_id).wait_for_completion()
+    assert "KeyError" in caught.value.message
