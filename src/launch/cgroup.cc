@@ -173,7 +173,6 @@ void RunGroup::LimitMemory(const std::string& launch_id, std::int64_t limit_mb,
     }
     if (WriteSmallFile(unified_ + "/memory.max", limit)) {
       WriteSmallFile(unified_ + "/memory.swap.max", "0");
-      // A training job that lost a worker hangs; better that all of it ends.
       WriteSmallFile(unified_ + "/memory.oom.group", "1");
       memory_ = unified_;
       return;

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <functional>
@@ -16,7 +14,9 @@
 
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "base/strings.h"
 #include "launch/local_launcher.h"
+#include "launch/proc.h"
 
 namespace roost::launch {
 
@@ -110,8 +110,10 @@ class LaunchFixture : public testing::Test {
   }
   // Whether the process whose id a script wrote into the file still runs.
   bool LivesIn(const std::string& name) const {
-    const pid_t pid = static_cast<pid_t>(std::atol(Content(name).c_str()));
-    return pid > 0 && kill(pid, 0) == 0;
+    const std::string pid(Trim(Content(name)));
+    EXPECT_FALSE(pid.empty()) << name;
+    ProcessInfo info;
+    return ParseStat(ReadSmallFile("/proc/" + pid + "/stat"), info) && !info.ended;
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <csignal>
 #include <sstream>
 
 #include "launch/launch_fixture.h"
@@ -104,7 +105,8 @@ TEST_F(LocalLauncherTest, CancelEndsThePolite) {
   ASSERT_TRUE(record);
   EXPECT_EQ(record->cause, EndCause::kCanceled);
   EXPECT_EQ(record->code, 5);
-  EXPECT_EQ(Content("polite.log"), "bye\n");
+  // Before it the shell may tell of its own child, which got the signal, too.
+  EXPECT_THAT(Content("polite.log"), testing::EndsWith("bye\n"));
 }
 
 TEST_F(LocalLauncherTest, CancelAtOnceStillEndsWithARecord) {
@@ -215,8 +217,8 @@ TEST_F(LocalLauncherTest, FiftyAtOnce) {
 }
 
 TEST_F(LocalLauncherTest, HundredMegabytesOfLogLoseNoByte) {
-  const std::uint64_t size = 100'000'000;
-  RunToEnd(Script("flood", "yes 'a line of the log' | head -c 100000000"));
+  const std::uint64_t size = 18 * 5'600'000;
+  RunToEnd(Script("flood", "yes 'a line of the log' | head -c 100800000"));
   EXPECT_EQ(fs::file_size(Path("flood.log")), size);
   const Result<std::string> end = ReadRange(Path("flood.log"), size - 36, 36);
   ASSERT_TRUE(end);

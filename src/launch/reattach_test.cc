@@ -2,6 +2,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "launch/launch_fixture.h"
 #include "launch/proc.h"
 #include "launch/shim.h"

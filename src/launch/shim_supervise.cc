@@ -150,10 +150,12 @@ std::optional<milliseconds> Supervisor::CancelGrace() {
 }
 
 bool Supervisor::IsOverMemory(Time now) {
-  if (request_.memory_limit_mb <= 0 || tree_.group().LimitsMemory() || now < next_memory_look_) {
-    return false;
-  }
+  if (request_.memory_limit_mb <= 0 || now < next_memory_look_) return false;
   next_memory_look_ = now + kMemoryLook;
+  // The kernel may have ended one process only. A training job that lost a worker hangs; better
+  // that all of it ends.
+  if (tree_.group().LimitsMemory()) return tree_.group().OomKills() > 0;
+
   const std::int64_t limit_kb = request_.memory_limit_mb * 1024;
   const std::set<ProcessId> processes = tree_.Descendants();
   // Shared pages count once for each process in the cheap figure: only a reason to look closer.
@@ -179,9 +181,7 @@ milliseconds Supervisor::UntilNextLook(Time now) const {
   if (request_.time_limit_ms > 0) {
     wait = std::min(wait, until(started_ + milliseconds(request_.time_limit_ms)));
   }
-  if (request_.memory_limit_mb > 0 && !tree_.group().LimitsMemory()) {
-    wait = std::min(wait, until(next_memory_look_));
-  }
+  if (request_.memory_limit_mb > 0) wait = std::min(wait, until(next_memory_look_));
   return wait;
 }
 

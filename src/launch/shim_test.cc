@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "base/subprocess.h"
 #include "launch/launch_fixture.h"
 
