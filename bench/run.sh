@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Builds the release with the load clients and runs every benchmark:  bench/run.sh [NAME...]   (names: submit metrics runs logs snapshot)
+# Prints one JSON object each; docs/performance.md says what they mean.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+cmake --preset bench >build/cmake-bench.log && cmake --build --preset bench >build/build-bench.log
+[ -x "$venv/bin/python" ] && python=$venv/bin/python || python=python3
+[ $# -gt 0 ] || set -- submit metrics runs logs snapshot
+for name in "$@"; do "$python" "bench/bench_$name.py"; done
