@@ -2,17 +2,9 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
-#include "store/events.h"
 #include "store/metrics.h"
 
 namespace roost::engine {
-namespace {
-
-constexpr std::size_t kEventsKept = 200'000;
-constexpr int kTicksBetweenPrunes = 300;
-
-}  // namespace
-
 Engine::Engine(store::Store& store, EngineOptions options, LauncherFactory make_launcher,
                Clock& clock)
     : state_(std::make_unique<State>(store, std::move(options), std::move(make_launcher), clock)) {}
@@ -98,15 +90,12 @@ void Engine::State::Stop() {
 // Again and again: what waits for disk space, ./logs of live runs, the store's background work.
 void Engine::State::Tick() {
   if (stopping) return;
-  ++ticks;
   ScheduleTurn();
   WatchLogs();
   if (!sealing.exchange(true)) {
-    const bool prune = ticks % kTicksBetweenPrunes == 0;
-    collectors.Post([this, prune] {
-      Status done = store.metrics().SealSome();
-      if (done && prune) done = store.events().Prune(kEventsKept);
-      if (!done) LogWarning("background_work_failed", {{"why", done.error().message}});
+    collectors.Post([this] {
+      const Status sealed = store.metrics().SealSome();
+      if (!sealed) LogWarning("sealing_failed", {{"why", sealed.error().message}});
       sealing = false;
     });
   }

@@ -143,7 +143,6 @@ struct Engine::State {
   std::map<RunKey, LiveRun> live_runs;  // in the order of submission
   Capacity free;
   bool turn_posted = false;
-  int ticks = 0;
 
   std::atomic<bool> stopping{false};
   std::atomic<bool> sealing{false};

@@ -1,0 +1,226 @@
+#include <nlohmann/json.hpp>
+
+#include "engine/engine_test_support.h"
+#include "engine/register.h"
+#include "engine/run_end_hook.h"
+#include "engine/run_json.h"
+
+namespace roost::engine {
+namespace {
+
+using spec::RunState;
+using testing::HasSubstr;
+
+// Stories beside a run's usual life: disk space, tracked runs, hooks, models, restarts.
+class EngineMoreTest : public testing::Test {
+ protected:
+  EngineMoreTest() : world(folder.path() / "data") {}
+
+  spec::LaunchRequest RunWithOutputs(const store::Run& run) {
+    const spec::LaunchRequest request = world.BeginRun(run.id);
+    const fs::path outputs = fs::path(request.working_folder) / "outputs";
+    EXPECT_TRUE(MakeFolders(outputs / "model"));
+    WriteText(outputs / "model.pt", "weights");
+    WriteText(outputs / "model/a.txt", "a");
+    return request;
+  }
+
+  TempFolder folder;
+  EngineWorld world;
+};
+
+TEST_F(EngineMoreTest, TheQueuePausesBelowTheFreeSpaceFloor) {
+  world.options.min_free_bytes = 1ULL << 62;
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  EXPECT_THAT(run.reason, HasSubstr("Waiting for disk space"));
+  world.OnLoop([&] { EXPECT_TRUE(world.fake->started.empty()); });
+  const QueueStatus status = world.engine->Queue();
+  EXPECT_TRUE(status.paused);
+  EXPECT_EQ(status.reason, run.reason);
+  EXPECT_EQ(status.waiting, 1);
+
+  world.StopEngine();
+  world.options.min_free_bytes = 0;
+  world.StartWithFake();
+  world.BeginRun(run.id);
+}
+
+TEST_F(EngineMoreTest, ALiveLaunchIsAskedAfterARestartAndHoldsItsShare) {
+  world.options.machine.gpus = {{0, "a", 1}, {1, "b", 1}};
+  world.StartWithFake();
+  spec::RunDefinition definition = EngineWorld::Command("true");
+  definition.resources = {1, 1, 0};
+  const store::Run first = world.Submit(definition);
+  const spec::LaunchRequest request = world.BeginRun(first.id);
+  EXPECT_EQ(request.environment.at("CUDA_VISIBLE_DEVICES"), "0");
+  // The fake writes no request; the real launcher does.
+  WriteText(world.Layout(world.Get(first.id)).launch_folder() / spec::launch_files::kRequest,
+            spec::ToJsonText(request));
+
+  world.Close();
+  world.StartWithFake();
+  world.OnLoop(
+      [&] { EXPECT_EQ(world.fake->reattached, std::vector<std::string>{request.launch_id}); });
+  const spec::LaunchRequest other = world.BeginRun(world.Submit(definition).id);
+  EXPECT_EQ(other.environment.at("CUDA_VISIBLE_DEVICES"), "1");
+  world.End(request, 0);
+  EXPECT_EQ(world.AwaitEnd(first.id).state, RunState::kCompleted);
+}
+
+TEST_F(EngineMoreTest, ATrackedRunIsMovedByItsClient) {
+  world.StartWithFake();
+  Engine::TrackedRun asked;
+  asked.experiment = "notebooks";
+  asked.tags = {{"team", "vision"}};
+  const auto run = world.engine->CreateTracked(asked, "me");
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->state, RunState::kRunning);
+  EXPECT_EQ(run->kind, spec::RunKind::kTracked);
+  EXPECT_FALSE(run->id.value().empty());
+  EXPECT_NE(run->started_at, 0);
+  const Micros end = run->started_at + 5'000'000;
+  const auto failed = world.engine->ReportStatus(run->id, RunState::kFailed,
+                                                 R"({"code":"UserError","message":"no"})", end);
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->state, RunState::kFailed);
+  EXPECT_EQ(failed->ended_at, end);
+  EXPECT_THAT(failed->error_json, HasSubstr("UserError"));
+  const auto again = world.engine->ReportStatus(run->id, RunState::kRunning, "", 0);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->state, RunState::kRunning);
+  const auto canceled = world.engine->Cancel(run->id);
+  ASSERT_TRUE(canceled);
+  EXPECT_EQ(canceled->state, RunState::kCanceled);
+
+  asked.id = run->id.value();
+  EXPECT_EQ(world.engine->CreateTracked(asked, "me").error().code, ErrorCode::kConflict);
+  asked.state = RunState::kQueued;
+  asked.parent = "nobody";
+  EXPECT_EQ(world.engine->CreateTracked(asked, "me").error().details.size(), 2U);
+}
+
+TEST_F(EngineMoreTest, AClientsWordNeverMovesAManagedRun) {
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  const spec::LaunchRequest request = world.BeginRun(run.id);
+  const auto told = world.engine->ReportStatus(run.id, RunState::kCompleted, "", 0);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->state, RunState::kRunning);
+  EXPECT_EQ(told->client_status, "Completed");
+  world.End(request, 2);
+  EXPECT_EQ(world.AwaitEnd(run.id).state, RunState::kFailed);
+}
+
+TEST_F(EngineMoreTest, TheHookGetsTheRunInItsEnvironmentAndOnItsInput) {
+  const fs::path told = folder.path() / "told";
+  world.options.on_run_end = "{ echo $ROOST_RUN_ID $ROOST_RUN_STATUS; cat; } > " + told.string() +
+                             ".new && mv " + told.string() + ".new " + told.string();
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  world.End(world.BeginRun(run.id), 3);
+  ASSERT_TRUE(world.WaitUntil([&] { return fs::exists(told); }));
+  const std::string text = ReadFile(told).value_or("");
+  const auto line_end = text.find('\n');
+  EXPECT_EQ(text.substr(0, line_end), run.id.value() + " Failed");
+  const auto body = nlohmann::json::parse(text.substr(line_end + 1), nullptr, false);
+  ASSERT_TRUE(body.is_object());
+  EXPECT_EQ(body["run_id"], run.id.value());
+  EXPECT_EQ(body["status"], "Failed");
+  EXPECT_EQ(body["definition"]["command"], "true");
+}
+
+TEST_F(EngineMoreTest, AHookThatHangsHoldsNothingUp) {
+  world.options.on_run_end = "sleep 3";
+  world.StartWithFake();
+  for (int i = 0; i < 3; ++i) {
+    const store::Run run = world.Submit(EngineWorld::Command("true"));
+    world.End(world.BeginRun(run.id), 0);
+    EXPECT_EQ(world.AwaitEnd(run.id).state, RunState::kCompleted);
+  }
+}
+
+TEST_F(EngineMoreTest, AModelIsRegisteredFromAFileOrAFolderOfTheRun) {
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  const spec::LaunchRequest request = RunWithOutputs(run);
+  RegisterFromRun asked;
+  asked.run_id = run.id.value();
+  asked.model_name = "net";
+  asked.model_path = "./outputs/model.pt";
+  // Still running: the file is only in the working folder.
+  const auto live = RegisterModel(*world.store, asked, "me");
+  ASSERT_TRUE(live) << live.error().message;
+  EXPECT_EQ(live->version, 1);
+  EXPECT_EQ(live->file_count, 1);
+  EXPECT_EQ(live->run_id, run.id.value());
+  EXPECT_EQ(world.store->models().Files("net", 1)->front().path, "model.pt");
+
+  world.End(request, 0);
+  world.AwaitEnd(run.id);
+  const auto ended = RegisterModel(*world.store, asked, "me");
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->version, 2);
+  EXPECT_EQ(ended->tree, live->tree);
+  asked.model_path = "outputs/model/";
+  const auto tree = RegisterModel(*world.store, asked, "me");
+  ASSERT_TRUE(tree);
+  EXPECT_EQ(tree->file_count, 1);
+  EXPECT_EQ(world.store->models().Files("net", 3)->front().path, "a.txt");
+
+  asked.model_path = "outputs/none";
+  const auto missing = RegisterModel(*world.store, asked, "me");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(missing.error().message,
+            "Could not locate the provided model_path outputs/none in the set of files uploaded to "
+            "the run: [outputs/model.pt, outputs/model/a.txt]");
+}
+
+TEST_F(EngineMoreTest, AModelsPathCannotLeaveTheRun) {
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  RunWithOutputs(run);
+  RegisterFromRun asked;
+  asked.run_id = run.id.value();
+  asked.model_name = "net";
+  for (const char* path :
+       {"../launch/request.json", "outputs/../../launch", "/etc/passwd", "work"}) {
+    asked.model_path = path;
+    const auto refused = RegisterModel(*world.store, asked, "me");
+    ASSERT_FALSE(refused) << path;
+    EXPECT_EQ(refused.error().code, ErrorCode::kNotFound) << path;
+  }
+}
+
+TEST_F(EngineMoreTest, AfterStopNothingIsAccepted) {
+  world.StartWithFake();
+  world.engine->Stop();
+  const auto refused = world.engine->Submit(EngineWorld::Command("true"), "tester", "", "");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+}
+
+TEST(RunJson, HasTheWiresFields) {
+  store::Run run;
+  run.id = RunId("exp_1_ab");
+  run.state = RunState::kRunning;
+  run.started_at = 1'000'000;
+  run.created_at = 500'000;
+  run.tags = {{"flag", std::nullopt}, {"team", "vision"}};
+  run.definition_json = R"({"command": "true"})";
+  const auto json = RunToJson(run, 3'500'000, false);
+  EXPECT_EQ(json["run_id"], "exp_1_ab");
+  EXPECT_EQ(json["status"], "Running");
+  EXPECT_EQ(json["duration_seconds"], 2.5);
+  EXPECT_EQ(json["started_at"], "1970-01-01T00:00:01.000000Z");
+  EXPECT_TRUE(json["ended_at"].is_null());
+  EXPECT_TRUE(json["parent"].is_null());
+  EXPECT_TRUE(json["error"].is_null());
+  EXPECT_TRUE(json["definition"].is_null());
+  EXPECT_TRUE(json["tags"]["flag"].is_null());
+  EXPECT_EQ(RunToJson(run, 3'500'000, true)["definition"]["command"], "true");
+}
+
+}  // namespace
+}  // namespace roost::engine
