@@ -220,9 +220,11 @@ RunGroup RunGroup::FromText(const std::string& text) {
   return group;
 }
 
-std::vector<std::string> RunGroup::JoinFiles() const {
+std::vector<std::string> RunGroup::JoinFiles(bool born_in) const {
   std::vector<std::string> files;
-  for (const std::string& folder : Folders()) files.push_back(folder + "/cgroup.procs");
+  for (const std::string& folder : Folders()) {
+    if (!born_in || folder != unified_) files.push_back(folder + "/cgroup.procs");
+  }
   return files;
 }
 

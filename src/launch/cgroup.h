@@ -40,8 +40,11 @@ class RunGroup {
   std::string ToText() const;
   static RunGroup FromText(const std::string& text);
 
-  // Writing "0" to these files puts the writer into the groups.
-  std::vector<std::string> JoinFiles() const;
+  // The cgroup v2 folder, into which a process can be born; empty when there is none.
+  const std::string& birth_folder() const { return unified_; }
+  // Writing "0" to these files puts the writer into the groups; with `born_in` into those besides
+  // the birth folder. The kernel stops for some ten milliseconds for it.
+  std::vector<std::string> JoinFiles(bool born_in) const;
   bool CanKill() const { return !unified_.empty() || !freezer_.empty(); }
   bool LimitsMemory() const { return !memory_.empty(); }
   // Members that the kernel's out-of-memory killer ended.

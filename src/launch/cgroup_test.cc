@@ -67,7 +67,7 @@ TEST(RunGroupTest, WithoutAnyHierarchyItIsEmptyAndHarmless) {
   const RunGroup group = RunGroup::Create("id", 100, TreeControl::kCgroup2, OwnGroups{});
   EXPECT_FALSE(group.CanKill());
   EXPECT_FALSE(group.LimitsMemory());
-  EXPECT_TRUE(group.JoinFiles().empty());
+  EXPECT_TRUE(group.JoinFiles(false).empty());
   EXPECT_TRUE(group.Members().empty());
   EXPECT_EQ(group.OomKills(), 0);
   group.Kill();

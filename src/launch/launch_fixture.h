@@ -33,7 +33,7 @@ class LaunchFixture : public testing::Test {
 
   // The name of a file or folder in the scratch folder.
   std::string Path(const std::string& name) const { return (temp_.path() / name).string(); }
-  fs::path LaunchFolder(const std::string& id) const { return temp_.path() / ("launch-" + id); }
+  fs::path FolderOf(const std::string& id) const { return temp_.path() / ("launch-" + id); }
 
   spec::LaunchRequest Program(const std::string& id, std::vector<std::string> argv) const {
     spec::LaunchRequest request;
@@ -71,11 +71,11 @@ class LaunchFixture : public testing::Test {
   News& news(const std::string& id) { return news_[id]; }
 
   void Start(const spec::LaunchRequest& request) {
-    const Status started = launcher().Start(request, LaunchFolder(request.launch_id));
+    const Status started = launcher().Start(request, FolderOf(request.launch_id));
     ASSERT_TRUE(started) << started.error().message;
   }
-  void Reattach(const std::string& id) { launcher().Reattach(id, LaunchFolder(id)); }
-  void Stop(const std::string& id) { launcher().Stop(id, LaunchFolder(id)); }
+  void Reattach(const std::string& id) { launcher().Reattach(id, FolderOf(id)); }
+  void Stop(const std::string& id) { launcher().Stop(id, FolderOf(id)); }
 
   // Runs the loop until the condition holds; a test that waits for long has failed.
   [[nodiscard]] bool WaitUntil(const std::function<bool()>& condition) {

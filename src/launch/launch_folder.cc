@@ -34,16 +34,20 @@ bool LaunchFolder::HasLiveShim() const {
   return held ? *held : held.error().code != ErrorCode::kNotFound;
 }
 
-LaunchFolder::End LaunchFolder::FindEnd() const {
+// What the exit record tells; nullopt when there is none.
+std::optional<LaunchFolder::End> LaunchFolder::ReadEnd() const {
   const Result<std::string> text = ReadFile(folder_ / files::kExit);
-  if (text) {
-    const Result<spec::ExitRecord> record = spec::ParseExitRecord(*text);
-    if (record) return {.kind = EndKind::kRecord, .record = *record, .message = {}};
-    return {.kind = EndKind::kUnreadable, .record = {}, .message = record.error().message};
-  }
-  if (text.error().code != ErrorCode::kNotFound) {
-    return {.kind = EndKind::kUnknownYet, .record = {}, .message = text.error().message};
-  }
+  if (!text && text.error().code == ErrorCode::kNotFound) return std::nullopt;
+  if (!text)
+    return End{.kind = EndKind::kUnknownYet, .record = {}, .message = text.error().message};
+  const Result<spec::ExitRecord> record = spec::ParseExitRecord(*text);
+  if (record) return End{.kind = EndKind::kRecord, .record = *record, .message = {}};
+  return End{.kind = EndKind::kUnreadable, .record = {}, .message = record.error().message};
+}
+
+LaunchFolder::End LaunchFolder::FindEnd() const {
+  const auto only = [](EndKind kind) { return End{.kind = kind, .record = {}, .message = {}}; };
+  if (const std::optional<End> end = ReadEnd()) return *end;
 
   const spec::Claim fence{.launch_id = {},
                           .boot_id = BootId(),
@@ -52,19 +56,19 @@ LaunchFolder::End LaunchFolder::FindEnd() const {
                           .time = SystemClock().Now()};
   Status fenced = MakeFolders(folder_);
   if (fenced) fenced = WriteFileExclusive(folder_ / files::kClaim, spec::ToJsonText(fence));
-  if (fenced) return {.kind = EndKind::kNeverStarted, .record = {}, .message = {}};
+  if (fenced) return only(EndKind::kNeverStarted);
   if (fenced.error().code != ErrorCode::kConflict) {
-    return {.kind = EndKind::kUnknownYet, .record = {}, .message = fenced.error().message};
+    return End{.kind = EndKind::kUnknownYet, .record = {}, .message = fenced.error().message};
   }
 
+  // Claimed. The shim may have come and even gone since somebody looked at its lock, so only what
+  // is seen from here on is final: no second shim gets past the claim.
+  if (HasLiveShim()) return only(EndKind::kStillAlive);
+  if (const std::optional<End> end = ReadEnd()) return *end;
   const std::optional<spec::Claim> claim = ReadClaim();
-  if (claim && claim->child_pid == 0) {
-    return {.kind = EndKind::kNeverStarted, .record = {}, .message = {}};
-  }
-  if (claim && claim->boot_id != BootId()) {
-    return {.kind = EndKind::kOtherBoot, .record = {}, .message = {}};
-  }
-  return {.kind = EndKind::kNoRecord, .record = {}, .message = {}};
+  if (claim && claim->child_pid == 0) return only(EndKind::kNeverStarted);
+  if (claim && claim->boot_id != BootId()) return only(EndKind::kOtherBoot);
+  return only(EndKind::kNoRecord);
 }
 
 Status LaunchFolder::AskToCancel() const {

@@ -27,16 +27,18 @@ class LaunchFolder {
     kRecord,        // there is an exit record
     kUnreadable,    // there is one, but it makes no sense; `message` says why
     kNeverStarted,  // never claimed, and fenced now, so that it never will be
-    kUnknownYet,    // the folder cannot be read or fenced now; `message` says why
     kOtherBoot,     // claimed before the machine was restarted
     kNoRecord,      // claimed in this boot: processes of it may be alive
+    kStillAlive,    // there is a live shim after all
+    kUnknownYet,    // the folder cannot be read or fenced now; `message` says why
   };
   struct End {
     EndKind kind = EndKind::kNoRecord;
     spec::ExitRecord record;
     std::string message;
   };
-  // What became of a launch whose shim is gone. Requires: HasLiveShim() was false before.
+  // What became of a launch that seemed to have no live shim. One that is just starting either
+  // finds our fence or is found alive.
   End FindEnd() const;
 
   // Makes the cancel file, with the grace time that the launch was requested with.
@@ -46,6 +48,8 @@ class LaunchFolder {
   RunGroup Groups() const;
 
  private:
+  std::optional<End> ReadEnd() const;
+
   fs::path folder_;
 };
 

@@ -177,6 +177,8 @@ void LocalLauncher::State::Settle(const std::string& id, Launch& launch,
                              " before it began."});
     case LaunchFolder::EndKind::kOtherBoot:
       return Finish(id, Lost{"The machine was restarted while the run was going on."});
+    case LaunchFolder::EndKind::kStillAlive:
+      return;  // followed by its lock from now on
     case LaunchFolder::EndKind::kUnknownYet:
       // Must not be told as lost while it might still start, or have a record; looked at again.
       if (!std::exchange(launch.warned, true)) {

@@ -121,7 +121,7 @@ TEST_F(LocalLauncherTest, CancelWithoutRoomOnTheDiskGoesBySignal) {
   Start(Script("signaled", "echo up > up; sleep 30"));
   ASSERT_TRUE(WaitForFile("up"));
   // Without the request the cancel file cannot be written.
-  fs::remove(LaunchFolder("signaled") / "request.json");
+  fs::remove(FolderOf("signaled") / "request.json");
   Stop("signaled");
   ASSERT_TRUE(WaitForEnd("signaled"));
   ASSERT_TRUE(news("signaled").exit);
@@ -177,7 +177,7 @@ TEST_F(LocalLauncherTest, MissingFoldersAreStartFailures) {
 }
 
 TEST_F(LocalLauncherTest, FencedLaunchNeverRuns) {
-  fs::create_directories(LaunchFolder("fenced"));
+  fs::create_directories(FolderOf("fenced"));
   Write("launch-fenced/claim", spec::ToJsonText(spec::Claim{}));
   Start(Script("fenced", "echo ran > ran"));
   ASSERT_TRUE(WaitForEnd("fenced"));
@@ -189,15 +189,28 @@ TEST_F(LocalLauncherTest, FencedLaunchNeverRuns) {
 
 TEST_F(LocalLauncherTest, SecondStartOfOneLaunchIsAConflict) {
   Start(Script("twice", "sleep 0.1"));
-  const Status second = launcher().Start(Script("twice", "true"), LaunchFolder("twice"));
+  const Status second = launcher().Start(Script("twice", "true"), FolderOf("twice"));
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kConflict);
   EXPECT_TRUE(WaitForEnd("twice"));
 }
 
+TEST_F(LocalLauncherTest, StartOfALaunchThatRunsAlreadyFollowsTheRunningOne) {
+  Start(Script("again", "echo x >> ran; while [ ! -e go ]; do sleep 0.01; done; exit 4"));
+  ASSERT_TRUE(WaitForFile("ran"));
+  RestartServer();
+  Start(Script("again", "echo x >> ran; exit 5"));
+  ASSERT_TRUE(WaitUntil([&] { return news("again").starts == 1; }));
+  Write("go", "go");
+  ASSERT_TRUE(WaitForEnd("again"));
+  ASSERT_TRUE(news("again").exit) << *news("again").lost;
+  EXPECT_EQ(news("again").exit->code, 4);
+  EXPECT_EQ(Content("ran"), "x\n");
+}
+
 TEST_F(LocalLauncherTest, MissingShimIsAnErrorOfStart) {
   LocalLauncher broken(loop(), Path("no-shim"), [](const std::string&, const LaunchEvent&) {});
-  const Status started = broken.Start(Script("broken", "true"), LaunchFolder("broken"));
+  const Status started = broken.Start(Script("broken", "true"), FolderOf("broken"));
   ASSERT_FALSE(started);
   EXPECT_THAT(started.error().message, HasSubstr("no-shim"));
 }

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "launch/launch_fixture.h"
+#include "launch/launch_folder.h"
 #include "launch/proc.h"
 #include "launch/shim.h"
 
@@ -24,7 +25,7 @@ class ReattachTest : public LaunchFixture {
     return spec::ParseClaim(Content(FileOf(id, "claim"))).value();
   }
   void WriteClaim(const std::string& id, const std::string& boot_id) const {
-    fs::create_directories(LaunchFolder(id));
+    fs::create_directories(FolderOf(id));
     Write(FileOf(id, "claim"),
           spec::ToJsonText(spec::Claim{
               .launch_id = id, .boot_id = boot_id, .shim_pid = 1, .child_pid = 1, .time = 5}));
@@ -71,7 +72,7 @@ TEST_F(ReattachTest, CanBeCanceledBySignalAfterwards) {
   ASSERT_TRUE(WaitForFile("up"));
   RestartServer();
   Reattach("signaled");
-  fs::remove(LaunchFolder("signaled") / "request.json");
+  fs::remove(FolderOf("signaled") / "request.json");
   Stop("signaled");
   ASSERT_TRUE(WaitForEnd("signaled"));
   ASSERT_TRUE(news("signaled").exit);
@@ -102,8 +103,8 @@ TEST_F(ReattachTest, FencedLaunchStaysNeverStarted) {
 }
 
 TEST_F(ReattachTest, ShimThatIsAboutToClaimIsWaitedFor) {
-  fs::create_directories(LaunchFolder("late"));
-  std::optional<FileLock> lock = FileLock::Acquire(LaunchFolder("late") / "alive").value();
+  fs::create_directories(FolderOf("late"));
+  std::optional<FileLock> lock = FileLock::Acquire(FolderOf("late") / "alive").value();
   Reattach("late");
   int looks = 0;
   ASSERT_TRUE(WaitUntil([&] { return ++looks > 100; }));
@@ -121,6 +122,15 @@ TEST_F(ReattachTest, ShimThatIsAboutToClaimIsWaitedFor) {
   ASSERT_TRUE(WaitForEnd("late"));
   ASSERT_TRUE(news("late").exit);
   EXPECT_EQ(news("late").exit->code, 2);
+}
+
+TEST_F(ReattachTest, ShimThatClaimsWhileItIsFencedIsAlive) {
+  WriteClaim("racing", BootId());
+  const LaunchFolder folder(FolderOf("racing"));
+  std::optional<FileLock> lock = FileLock::Acquire(FolderOf("racing") / "alive").value();
+  EXPECT_EQ(folder.FindEnd().kind, LaunchFolder::EndKind::kStillAlive);
+  lock.reset();
+  EXPECT_EQ(folder.FindEnd().kind, LaunchFolder::EndKind::kNoRecord);
 }
 
 TEST_F(ReattachTest, RestartOfTheMachineIsNamed) {
@@ -159,7 +169,7 @@ TEST_F(ReattachTest, KilledShimIsFoundByTheNextServerWithoutItsGroups) {
   Start(Script("traces", kTree));
   ASSERT_TRUE(WaitForFile("main"));
   const RunGroup groups = RunGroup::FromText(Content(FileOf("traces", kGroupsFile)));
-  fs::remove(LaunchFolder("traces") / kGroupsFile);
+  fs::remove(FolderOf("traces") / kGroupsFile);
   const pid_t shim = ReadClaim("traces").shim_pid;
   RestartServer();
   ASSERT_EQ(kill(shim, SIGKILL), 0);
@@ -200,7 +210,7 @@ TEST_F(ReattachTest, ServerKilledAtAnyMomentMeansOneExecutionOrNone) {
   const auto name = [](int i) { return "kill-" + std::to_string(i); };
   for (int i = 0; i < kKills; ++i) {
     const spec::LaunchRequest request = Script(name(i), kScript);
-    KillServerAfter(std::chrono::microseconds(i * 250), request, LaunchFolder(name(i)));
+    KillServerAfter(std::chrono::microseconds(i * 400), request, FolderOf(name(i)));
     Reattach(name(i));
   }
   int executed = 0;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -105,15 +106,36 @@ Result<spec::LaunchRequest> ReadRequest() {
   return spec::ParseLaunchRequest(text);
 }
 
+// Makes the claim appear complete and only once; kConflict when the launch was fenced. It is synced
+// later, beside the running program: until then a power failure ends the program and its claim
+// together, and the script's first line does not wait for the disk.
+Result<Fd> MakeClaim(const spec::Claim& claim) {
+  const std::string temporary = ".claim-" + std::to_string(getpid());
+  ROOST_ASSIGN(Fd file, OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+  Status made = WriteAll(file.get(), spec::ToJsonText(claim), temporary);
+  if (made && link(temporary.c_str(), files::kClaim) != 0) {
+    made = Fail(ErrnoError("claiming the launch", errno));
+  }
+  unlink(temporary.c_str());
+  ROOST_TRY(made);
+  return file;
+}
+
+void SyncClaim(const Fd& claim) {
+  fsync(claim.get());
+  static_cast<void>(SyncFolder("."));
+}
+
 // Starts the claimed program and watches it to the end.
-void RunClaimed(const spec::LaunchRequest& request, const ProcessTree& tree, ShimChild& child,
-                spec::ExitRecord& record) {
+void RunClaimed(const spec::LaunchRequest& request, const ProcessTree& tree, const Fd& claim,
+                ShimChild& child, spec::ExitRecord& record) {
   if (access(files::kCancel, F_OK) == 0) {
     child.Abandon();
     AddCanceledBeforeStart(record);
   } else if (const Status started = child.Release(); !started) {
     AddStartFailure(record, started.error());
   } else {
+    SyncClaim(claim);
     AddEnd(record, Supervisor(request, tree, child.pid()).Run());
   }
 }
@@ -127,16 +149,15 @@ bool RunLaunch(const spec::LaunchRequest& request, TreeControl best, spec::ExitR
   WriteGroups(tree.group());
 
   bool ours = true;
-  if (auto child = ShimChild::Fork(request, tree.group().JoinFiles())) {
+  if (auto child = ShimChild::Fork(request, tree.group())) {
     record.pid = child->pid();
     const spec::Claim claim{.launch_id = request.launch_id,
                             .boot_id = record.boot_id,
                             .shim_pid = getpid(),
                             .child_pid = child->pid(),
                             .time = record.started_at};
-    const Status claimed = WriteFileExclusive(files::kClaim, spec::ToJsonText(claim));
-    if (claimed) {
-      RunClaimed(request, tree, *child, record);
+    if (const Result<Fd> claimed = MakeClaim(claim)) {
+      RunClaimed(request, tree, *claimed, *child, record);
     } else {
       child->Abandon();
       ours = claimed.error().code != ErrorCode::kConflict;

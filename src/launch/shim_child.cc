@@ -1,6 +1,8 @@
 #include "launch/shim_child.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,13 +51,13 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// Everything that the child needs, prepared before the fork.
+// Everything that the child needs.
 struct ChildPlan {
   const char* program;
   const char* working_folder;
   char* const* arguments;
   char* const* environment;
-  const std::vector<int>& join_fds;
+  const std::vector<Fd>& joins;
   int input;
   int log;
   int gate;
@@ -64,9 +66,9 @@ struct ChildPlan {
 
 [[noreturn]] void RunChild(const ChildPlan& plan) {
   setsid();
-  for (const int fd : plan.join_fds) {
+  for (const Fd& join : plan.joins) {
     // Where this is refused the process tree is followed by its parents alone.
-    [[maybe_unused]] const ssize_t joined = write(fd, "0", 1);
+    [[maybe_unused]] const ssize_t joined = write(join.get(), "0", 1);
   }
   char open = 0;
   ssize_t got = 0;
@@ -89,6 +91,27 @@ struct ChildPlan {
   failure.error_number = errno;
   [[maybe_unused]] const ssize_t told = write(plan.report, &failure, sizeof failure);
   _exit(127);
+}
+
+// A fork whose child begins its life in the group. Moving it there afterwards would make every
+// start wait until the kernel has stopped all of its forks. Negative where this is not possible.
+pid_t ForkInto(const std::string& folder) {
+  if (folder.empty()) return -1;
+  const Result<Fd> group = OpenFile(folder, O_RDONLY | O_DIRECTORY);
+  if (!group) return -1;
+  clone_args arguments{};
+  arguments.flags = CLONE_INTO_CGROUP;
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = static_cast<std::uint64_t>(group->get());
+  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
+std::vector<Fd> OpenAll(const std::vector<std::string>& files) {
+  std::vector<Fd> opened;
+  for (const std::string& file : files) {
+    if (Result<Fd> fd = OpenFile(file, O_WRONLY)) opened.push_back(std::move(*fd));
+  }
+  return opened;
 }
 
 // "/usr/bin/foo" of "#!/usr/bin/foo -x"; empty when the file does not begin so.
@@ -120,8 +143,7 @@ std::string DescribeExecFailure(const std::string& path, int error_number) {
   return message;
 }
 
-Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request,
-                                  const std::vector<std::string>& join_files) {
+Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request, const RunGroup& group) {
   if (request.argv.empty() || request.argv[0].empty()) {
     return Fail(ErrorCode::kInvalidArgument, "The launch names no program to start.");
   }
@@ -131,15 +153,6 @@ Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request,
   ROOST_ASSIGN(const Fd input, OpenFile("/dev/null", O_RDONLY));
   ROOST_ASSIGN(Pipe gate, MakePipe());
   ROOST_ASSIGN(Pipe report, MakePipe());
-
-  std::vector<Fd> joins;
-  std::vector<int> join_fds;
-  for (const std::string& file : join_files) {
-    if (Result<Fd> fd = OpenFile(file, O_WRONLY)) {
-      join_fds.push_back(fd->get());
-      joins.push_back(std::move(*fd));
-    }
-  }
 
   std::map<std::string, std::string> variables = request.environment;
   variables["ROOST_LAUNCH_ID"] = request.launch_id;
@@ -151,7 +164,12 @@ Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request,
   const std::vector<char*> argument_pointers = Pointers(arguments);
   const std::vector<char*> environment_pointers = Pointers(environment);
 
-  child.pid_ = fork();
+  bool born_in = true;
+  child.pid_ = ForkInto(group.birth_folder());
+  if (child.pid_ < 0) {
+    born_in = false;
+    child.pid_ = fork();
+  }
   if (child.pid_ < 0) return Fail(ErrnoError("starting a process", errno));
   if (child.pid_ == 0) {
     // The copy of the other end would keep the gate from closing with the shim.
@@ -160,7 +178,7 @@ Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request,
               .working_folder = child.working_folder_.c_str(),
               .arguments = argument_pointers.data(),
               .environment = environment_pointers.data(),
-              .join_fds = join_fds,
+              .joins = OpenAll(group.JoinFiles(born_in)),
               .input = input.get(),
               .log = child.log_.get(),
               .gate = gate.read_end.get(),

@@ -3,10 +3,10 @@
 #include <sys/types.h>
 
 #include <string>
-#include <vector>
 
 #include "base/files.h"
 #include "base/result.h"
+#include "launch/cgroup.h"
 #include "spec/launch_format.h"
 
 namespace roost::launch {
@@ -16,9 +16,8 @@ namespace roost::launch {
 // shim dies before, the child ends without having run anything.
 class ShimChild {
  public:
-  // `join_files`: the child writes "0" into each, which puts it into the launch's groups.
-  static Result<ShimChild> Fork(const spec::LaunchRequest& request,
-                                const std::vector<std::string>& join_files);
+  // The child is in the launch's groups before it runs the program.
+  static Result<ShimChild> Fork(const spec::LaunchRequest& request, const RunGroup& group);
   pid_t pid() const { return pid_; }
   // Waits until the program runs. An error is a sentence that names what could not be started; it
   // stands in the log, too.

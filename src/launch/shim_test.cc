@@ -31,7 +31,7 @@ class ShimTest : public LaunchFixture, public testing::WithParamInterface<Means>
   }
 
   Subprocess StartShim(const spec::LaunchRequest& request) {
-    folder_ = LaunchFolder(request.launch_id);
+    folder_ = FolderOf(request.launch_id);
     EXPECT_TRUE(MakeFolders(folder_));
     EXPECT_TRUE(WriteFileAtomic(folder_ / "request.json", spec::ToJsonText(request)));
     SubprocessOptions options;
