@@ -11,33 +11,39 @@
 
 namespace roost::store {
 
-class Database;
-
 struct BlobInfo {
   Digest digest;
   std::uint64_t size = 0;
 };
 
-// Content by digest: each content is one file, kept once, never changed. A blob is durable before
-// its digest is given out. Nothing that a script can write ever shares an inode with a blob.
+// Content by digest: each content is one file, `<folder>/ab/<62 more hex digits>`, kept once, never
+// changed. A blob is durable before its digest is given out: it is written under `<folder>/tmp`,
+// synced, and then renamed. Nothing that a script can write ever shares an inode with a blob.
+// Thread-safe; a Writer or a Batch belongs to one thread at a time.
+//
+// Garbage collection spares what is younger than its grace time. So that a blob which somebody is
+// about to refer to is never taken for garbage, each look at one (Has, Missing, a write of the same
+// content) makes it young again.
 class Blobs {
  public:
-  Blobs(Database& database, fs::path folder);
-  ~Blobs();
+  static Result<std::unique_ptr<Blobs>> Open(fs::path folder);  // removes half-written files
 
-  // A blob that is being written piece by piece. Dropped without Finish, it leaves nothing.
+  // A blob that is being written piece by piece. Dropped without Finish, it leaves nothing. Large
+  // content is hashed on a thread of its own beside the writing.
   class Writer {
    public:
     virtual ~Writer() = default;
     virtual Status Write(std::string_view piece) = 0;
-    // Syncs and names it. With `expected`, another content is kInvalidArgument.
+    // Syncs and names it. With `expected`, another content is kInvalidArgument. Requires: no Write
+    // has failed.
     virtual Result<BlobInfo> Finish(const Digest* expected = nullptr) = 0;
   };
   Result<std::unique_ptr<Writer>> NewWriter();
   Result<BlobInfo> Put(std::string_view content);
   Result<BlobInfo> PutFile(const fs::path& file);  // copies (reflink where possible)
 
-  // Many small blobs with one sync: Add them, then Commit makes all durable (one syncfs).
+  // Many small blobs with one sync: Add them, then Commit makes all durable (syncfs, not a sync for
+  // each). Dropped without Commit, it leaves nothing. Commit ends a batch.
   class Batch {
    public:
     virtual ~Batch() = default;
@@ -55,9 +61,17 @@ class Blobs {
   // A copy at `to` (reflink where possible), writable by its owner.
   Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
 
+  const fs::path& folder() const { return folder_; }
+
  private:
-  Database& database_;
-  fs::path folder_;
+  class FileWriter;
+  class FileBatch;
+
+  explicit Blobs(fs::path folder) : folder_(std::move(folder)) {}
+  fs::path FileOf(const Digest& digest) const;
+  fs::path NewTemporary() const;
+
+  const fs::path folder_;
 };
 
 }  // namespace roost::store

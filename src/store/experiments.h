@@ -38,10 +38,15 @@ class Experiments {
                                        const std::string& after_name, std::size_t limit) const;
   Status Update(ExperimentId id, const std::optional<std::string>& description,
                 const std::map<std::string, std::optional<std::string>>& tags);
-  // Deleting an experiment that has active (not final) runs is kConflict; its runs are deleted too.
+  // Deleting an experiment that has active (not final) runs is kConflict; its runs are deleted too,
+  // and come back as they were when it is restored. The default one cannot be deleted.
   Status SetLifecycle(ExperimentId id, spec::Lifecycle lifecycle);
+  // Finishes what a stop cut off in the middle: runs follow their experiment in many small writes.
+  Status FinishLifecycleChanges();
 
  private:
+  Status MoveRunsAlong(ExperimentId id, spec::Lifecycle lifecycle);
+
   Database& database_;
 };
 

@@ -31,7 +31,8 @@ CREATE TABLE experiments(
   lifecycle TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
-  last_run_number INTEGER NOT NULL DEFAULT 0
+  last_run_number INTEGER NOT NULL DEFAULT 0,
+  moving_runs INTEGER NOT NULL DEFAULT 0  -- 1: its runs follow its new lifecycle, in steps
 );
 
 CREATE TABLE experiment_tags(

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -15,7 +18,7 @@ class Database;
 // Who may speak to the server. Only digests of secrets are kept. A user token may do everything; a
 // run token may only read and write its own run (and children that it makes) in its own attempt.
 struct Token {
-  std::string name;           // unique; kept as submitter of what it makes
+  std::string name;           // unique; kept as submitter of what it makes. Of a run: its id
   std::optional<RunKey> run;  // a run token
   int attempt = 0;
   Micros created_at = 0;
@@ -37,7 +40,12 @@ class Tokens {
   Status DeleteOfRun(RunKey run);
 
  private:
+  void Forget();
+
   Database& database_;
+  mutable std::mutex mutex_;  // guards what follows
+  mutable std::unordered_map<Digest, Token> known_;
+  std::uint64_t changes_ = 0;  // a look-up that began before a change must not be remembered
 };
 
 }  // namespace roost::store

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/files.h"
+#include "base/result.h"
+
+// The steps by which a file becomes a blob, shared by single blobs and batches.
+namespace roost::store {
+
+// A blob's file is never written again, not even by us.
+inline constexpr unsigned kBlobMode = 0444;
+
+// A file that is removed again unless Keep is called.
+class TemporaryFile {
+ public:
+  static Result<TemporaryFile> Create(const fs::path& path);
+  ~TemporaryFile();
+  TemporaryFile(TemporaryFile&& other) noexcept;
+  TemporaryFile& operator=(TemporaryFile&&) = delete;
+
+  int fd() const { return fd_.get(); }
+  const fs::path& path() const { return path_; }
+  Status Sync();   // content and size
+  Status Close();  // reports what the file system tells only then
+  Status RenameTo(const fs::path& final_path);
+
+ private:
+  TemporaryFile(fs::path path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  fs::path path_;
+  Fd fd_;
+};
+
+// True when the blob is there. It is made young, so that it is no garbage for a while.
+bool FreshenBlob(const fs::path& file);
+
+}  // namespace roost::store

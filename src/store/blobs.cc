@@ -1,0 +1,261 @@
+#include "store/blobs.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "store/blob_files.h"
+#include "store/hash_thread.h"
+
+namespace roost::store {
+namespace {
+
+constexpr std::size_t kPieceBytes = 1 << 20;
+// Below it a thread costs more than it gains.
+constexpr std::uint64_t kThreadFromBytes = 4 << 20;
+// Written pages are handed to the disk early, so that the sync at the end has little left to do.
+constexpr std::uint64_t kStartWritingBytes = 8 << 20;
+
+std::string FolderName(int index) {
+  constexpr const char* kHex = "0123456789abcdef";
+  return {kHex[index / 16], kHex[index % 16]};
+}
+
+Error NoSuchBlob(const Digest& digest) {
+  return {ErrorCode::kNotFound, "The content " + digest.ToText() + " is not in the store.", {}};
+}
+
+Error OtherContent(const Digest& expected, const Digest& found) {
+  return {ErrorCode::kInvalidArgument,
+          "The content was announced as " + expected.ToText() + " but is " + found.ToText() +
+              "; it may have changed on its way.",
+          {}};
+}
+
+}  // namespace
+
+// --- One blob ---
+
+class Blobs::FileWriter : public Blobs::Writer {
+ public:
+  FileWriter(const Blobs& blobs, TemporaryFile file) : blobs_(blobs), file_(std::move(file)) {}
+
+  Status Write(std::string_view piece) override {
+    ROOST_TRY(WriteAll(file_.fd(), piece, file_.path()));
+    Hash(piece);
+    size_ += piece.size();
+    if (size_ - started_ >= kStartWritingBytes) {
+      // Only a hint; a failure shows itself in the sync.
+      (void)sync_file_range(file_.fd(), static_cast<off64_t>(started_),
+                            static_cast<off64_t>(size_ - started_), SYNC_FILE_RANGE_WRITE);
+      started_ = size_;
+    }
+    return {};
+  }
+
+  Result<BlobInfo> Finish(const Digest* expected) override {
+    const Digest digest = FinishHash();
+    if (expected != nullptr && *expected != digest) return Fail(OtherContent(*expected, digest));
+    return Name(digest);
+  }
+
+  // Takes all of `from` at once, sharing its blocks where the file system can. False: it cannot.
+  bool TryClone(int from) { return ioctl(file_.fd(), FICLONE, from) == 0; }
+  Result<BlobInfo> FinishClone() {
+    struct stat info {};
+    if (fstat(file_.fd(), &info) != 0) {
+      return Fail(ErrnoError("reading " + file_.path().string(), errno));
+    }
+    size_ = static_cast<std::uint64_t>(info.st_size);
+    ROOST_ASSIGN(const Digest digest, DigestOfFile(file_.path()));
+    return Name(digest);
+  }
+
+ private:
+  void Hash(std::string_view piece) {
+    if (thread_) {
+      collected_.append(piece);
+      if (collected_.size() >= kPieceBytes) thread_->Update(std::exchange(collected_, {}));
+      return;
+    }
+    hasher_.Update(piece);
+    if (size_ + piece.size() >= kThreadFromBytes) thread_.emplace(std::move(hasher_));
+  }
+
+  Digest FinishHash() {
+    if (!thread_) return hasher_.Finish();
+    if (!collected_.empty()) thread_->Update(std::exchange(collected_, {}));
+    return thread_->Finish();
+  }
+
+  Result<BlobInfo> Name(const Digest& digest) {
+    const fs::path final_path = blobs_.FileOf(digest);
+    if (!FreshenBlob(final_path)) {
+      ROOST_TRY(file_.Sync());
+      ROOST_TRY(file_.Close());
+      ROOST_TRY(file_.RenameTo(final_path));
+    }
+    // Also when another has renamed the same content: its sync of the folder may be yet to come.
+    ROOST_TRY(SyncFolder(final_path.parent_path()));
+    return BlobInfo{digest, size_};
+  }
+
+  const Blobs& blobs_;
+  TemporaryFile file_;
+  std::uint64_t size_ = 0;
+  std::uint64_t started_ = 0;  // bytes that were handed to the disk
+  Hasher hasher_;
+  std::string collected_;  // not yet given to the thread
+  std::optional<HashThread> thread_;
+};
+
+// --- Many blobs ---
+
+// A folder of temporary files named by their digests; one sync makes all contents durable before
+// the first rename, another one all names.
+class Blobs::FileBatch : public Blobs::Batch {
+ public:
+  FileBatch(const Blobs& blobs, fs::path folder) : blobs_(blobs), folder_(std::move(folder)) {}
+  ~FileBatch() override { (void)RemoveTree(folder_); }
+
+  Status Add(const Digest& digest, std::string_view content) override {
+    const Digest found = DigestOf(content);
+    if (found != digest) return Fail(OtherContent(digest, found));
+    if (FreshenBlob(blobs_.FileOf(digest))) return {};
+    ROOST_TRY(MakeFolder());
+    const fs::path path = folder_ / digest.Hex();
+    if (access(path.c_str(), F_OK) == 0) return {};  // twice in this batch
+    ROOST_ASSIGN(TemporaryFile file, TemporaryFile::Create(path));
+    ROOST_TRY(WriteAll(file.fd(), content, path));
+    ROOST_TRY(file.Close());
+    added_.push_back(digest);
+    files_.push_back(std::move(file));
+    return {};
+  }
+
+  Status Commit() override {
+    if (files_.empty()) return SyncAll();
+    ROOST_TRY(SyncAll());
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      ROOST_TRY(files_[i].RenameTo(blobs_.FileOf(added_[i])));
+    }
+    return SyncAll();
+  }
+
+ private:
+  Status MakeFolder() {
+    if (has_folder_) return {};
+    ROOST_TRY(MakeFolders(folder_, 0700));
+    has_folder_ = true;
+    return {};
+  }
+
+  Status SyncAll() const {
+    ROOST_ASSIGN(const Fd folder, OpenFile(blobs_.folder_, O_RDONLY | O_DIRECTORY));
+    if (syncfs(folder.get()) == 0) return {};
+    return Fail(ErrnoError("syncing " + blobs_.folder_.string(), errno));
+  }
+
+  const Blobs& blobs_;
+  const fs::path folder_;
+  bool has_folder_ = false;
+  std::vector<Digest> added_;
+  std::vector<TemporaryFile> files_;  // of added_, in its order
+};
+
+// --- Blobs ---
+
+Result<std::unique_ptr<Blobs>> Blobs::Open(fs::path folder) {
+  std::unique_ptr<Blobs> blobs(new Blobs(std::move(folder)));
+  ROOST_TRY(RemoveTree(blobs->folder_ / "tmp"));
+  ROOST_TRY(MakeFolders(blobs->folder_ / "tmp", 0700));
+  // All at once, so that no write has to make and sync a folder; the last one tells that all are.
+  if (!fs::exists(blobs->folder_ / FolderName(255))) {
+    for (int i = 0; i < 256; ++i) ROOST_TRY(MakeFolders(blobs->folder_ / FolderName(i), 0700));
+    ROOST_TRY(SyncFolder(blobs->folder_));
+  }
+  return blobs;
+}
+
+fs::path Blobs::FileOf(const Digest& digest) const {
+  const std::string hex = digest.Hex();
+  return folder_ / hex.substr(0, 2) / hex.substr(2);
+}
+
+fs::path Blobs::NewTemporary() const { return folder_ / "tmp" / RandomHex(12); }
+
+Result<std::unique_ptr<Blobs::Writer>> Blobs::NewWriter() {
+  ROOST_ASSIGN(TemporaryFile file, TemporaryFile::Create(NewTemporary()));
+  return std::make_unique<FileWriter>(*this, std::move(file));
+}
+
+Result<BlobInfo> Blobs::Put(std::string_view content) {
+  ROOST_ASSIGN(const std::unique_ptr<Writer> writer, NewWriter());
+  ROOST_TRY(writer->Write(content));
+  return writer->Finish();
+}
+
+Result<BlobInfo> Blobs::PutFile(const fs::path& file) {
+  // Non-blocking, so that a pipe is refused below and not waited for.
+  ROOST_ASSIGN(const Fd source, OpenFile(file, O_RDONLY | O_NONBLOCK));
+  struct stat info {};
+  if (fstat(source.get(), &info) != 0) return Fail(ErrnoError("reading " + file.string(), errno));
+  if (!S_ISREG(info.st_mode)) {
+    return Fail(ErrorCode::kInvalidArgument, file.string() + " is not a regular file.");
+  }
+  ROOST_ASSIGN(TemporaryFile temporary, TemporaryFile::Create(NewTemporary()));
+  FileWriter writer(*this, std::move(temporary));
+  if (writer.TryClone(source.get())) return writer.FinishClone();
+
+  std::string piece(kPieceBytes, '\0');
+  while (true) {
+    const ssize_t got = read(source.get(), piece.data(), piece.size());
+    if (got == 0) return writer.Finish(nullptr);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Fail(ErrnoError("reading " + file.string(), errno));
+    ROOST_TRY(writer.Write({piece.data(), static_cast<std::size_t>(got)}));
+  }
+}
+
+std::unique_ptr<Blobs::Batch> Blobs::NewBatch() {
+  return std::make_unique<FileBatch>(*this, NewTemporary());
+}
+
+bool Blobs::Has(const Digest& digest) const { return FreshenBlob(FileOf(digest)); }
+
+std::vector<Digest> Blobs::Missing(const std::vector<Digest>& digests) const {
+  std::vector<Digest> missing;
+  for (const Digest& digest : digests) {
+    if (!Has(digest)) missing.push_back(digest);
+  }
+  return missing;
+}
+
+Result<std::uint64_t> Blobs::Size(const Digest& digest) const {
+  struct stat info {};
+  const fs::path file = FileOf(digest);
+  if (stat(file.c_str(), &info) == 0) return static_cast<std::uint64_t>(info.st_size);
+  if (errno == ENOENT) return Fail(NoSuchBlob(digest));
+  return Fail(ErrnoError("looking at " + file.string(), errno));
+}
+
+Result<fs::path> Blobs::PathOf(const Digest& digest) const {
+  ROOST_TRY(Size(digest));
+  return FileOf(digest);
+}
+
+Result<std::string> Blobs::Read(const Digest& digest, std::uint64_t limit) const {
+  ROOST_ASSIGN(const fs::path file, PathOf(digest));
+  return ReadFile(file, limit);
+}
+
+Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable) const {
+  ROOST_ASSIGN(const fs::path file, PathOf(digest));
+  return CopyFile(file, to, executable ? 0755U : 0644U);
+}
+
+}  // namespace roost::store

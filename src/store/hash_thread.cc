@@ -1,0 +1,55 @@
+#include "store/hash_thread.h"
+
+namespace roost::store {
+namespace {
+
+constexpr std::size_t kMostPieces = 4;
+
+}  // namespace
+
+HashThread::HashThread(Hasher hasher) : hasher_(std::move(hasher)), thread_([this] { Loop(); }) {}
+
+HashThread::~HashThread() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    pieces_.clear();
+    ended_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void HashThread::Update(std::string piece) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return pieces_.size() < kMostPieces; });
+  pieces_.push_back(std::move(piece));
+  changed_.notify_all();
+}
+
+Digest HashThread::Finish() {
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  return hasher_.Finish();
+}
+
+void HashThread::Loop() {
+  while (true) {
+    std::string piece;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return ended_ || !pieces_.empty(); });
+      if (pieces_.empty()) return;
+      piece = std::move(pieces_.front());
+      pieces_.pop_front();
+    }
+    changed_.notify_all();
+    hasher_.Update(piece);
+  }
+}
+
+}  // namespace roost::store
