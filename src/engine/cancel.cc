@@ -29,7 +29,7 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
     case Phase::kPreparing:
     case Phase::kLaunching: {
       // Nothing runs, unless a launch was recorded whose start is being tried again.
-      if (!live.launch_id.empty()) {
+      if (live.launch_recorded) {
         return Fail(ErrorCode::kUnavailable,
                     "the run is being started, but the server cannot write to its disk; try again");
       }

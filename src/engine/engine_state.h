@@ -41,7 +41,8 @@ struct LiveRun {
   bool holds_share = false;
   std::vector<int> gpus;  // of its share
   int attempt = 0;        // being prepared or launched
-  std::string launch_id;  // empty: no launch recorded for this attempt
+  std::string launch_id;  // of this attempt; empty: none yet
+  bool launch_recorded = false;
   LaunchEnd end;
   Outcome outcome;
   std::shared_ptr<LogWatch> log_watch;  // while its processes run
@@ -98,7 +99,7 @@ struct Engine::State {
   void StartPreparing(RunKey key);
   void OnPrepared(RunKey key, int attempt, const Status& prepared);
   void Launch(RunKey key);
-  Status RecordLaunch(LiveRun& live);
+  Status RecordLaunch(LiveRun& live, const std::string& token);
   void FailToStart(RunKey key, const Error& error);
 
   // supervise.cc: launch events -> states.

@@ -332,8 +332,8 @@ TEST_F(EngineTest, LogsOfAllAttemptsAreListed) {
 TEST_F(EngineTest, TwoHundredRunsAtOnceAllEnd) {
   world.StopEngine();
   world.StartWith([](EventLoop& loop, launch::LaunchListener listener) {
-    return std::make_unique<launch::FakeLauncher>(loop, std::move(listener),
-                                                  std::chrono::milliseconds(0));
+    return std::make_unique<launch::FakeLauncher>(loop, std::chrono::milliseconds(0),
+                                                  std::move(listener));
   });
   std::vector<store::Run> runs;
   for (int i = 0; i < 200; ++i) runs.push_back(world.Submit(Ask(1)));

@@ -40,6 +40,26 @@ void Engine::State::OnPrepared(RunKey key, int attempt, const Status& prepared) 
   Launch(key);
 }
 
+Status Engine::State::RecordLaunch(LiveRun& live, const std::string& token) {
+  // A second try keeps the id of the first, whose row may be there although its answer was an
+  // error.
+  if (live.launch_id.empty()) live.launch_id = RandomHex(16);
+  store::Launch row;
+  row.id = live.launch_id;
+  row.run = live.run.key;
+  row.attempt = live.attempt;
+  row.target = live.run.compute_target;
+  row.token_digest = DigestOf(token).ToText();
+  row.created_at = clock.Now();
+  if (Status kept = store.launches().Create(row); !kept) {
+    const auto newest = store.launches().Newest(live.run.key);
+    if (!newest || newest->id != live.launch_id) return kept;
+  }
+  live.launch_recorded = true;
+  live.run.attempt = live.attempt;
+  return {};
+}
+
 // Row first, then the state, then the launcher: a death in between is found by recovery, which
 // fences the launch before it starts another.
 void Engine::State::Launch(RunKey key) {
@@ -48,19 +68,10 @@ void Engine::State::Launch(RunKey key) {
   const spec::RunLayout layout = LayoutOf(*live);
   const auto token = store.tokens().CreateForRun(key, live->attempt);
   if (!token) return RetryLater(key, &State::Launch, token.error());
-  if (live->launch_id.empty()) {
-    store::Launch row;
-    row.id = RandomHex(16);
-    row.run = key;
-    row.attempt = live->attempt;
-    row.target = live->run.compute_target;
-    row.token_digest = DigestOf(*token).ToText();
-    row.created_at = clock.Now();
-    if (const Status kept = store.launches().Create(row); !kept) {
+  if (!live->launch_recorded) {
+    if (const Status kept = RecordLaunch(*live, *token); !kept) {
       return RetryLater(key, &State::Launch, kept.error());
     }
-    live->launch_id = row.id;
-    live->run.attempt = live->attempt;
     Step("launch_recorded");
   }
   if (const Status moved = Move(*live, spec::RunState::kStarting, "Starting the process"); !moved) {

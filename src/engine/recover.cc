@@ -81,6 +81,7 @@ void Engine::State::RecoverRun(store::Run run) {
   }
   live.attempt = launch->attempt;
   live.launch_id = launch->id;
+  live.launch_recorded = true;
   if (!launch->ended) return RecoverLaunch(live);
   auto end = ParseLaunchEnd(launch->exit_json);
   live.end =

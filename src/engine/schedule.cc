@@ -78,6 +78,7 @@ void Engine::State::Requeue(RunKey key) {
   LogInfo("run_requeued", {{"run", live->run.id.value()}});
   live->phase = Phase::kWaiting;
   live->launch_id.clear();
+  live->launch_recorded = false;
   live->end = {};
   GiveBack(*live);
   ScheduleTurn();
