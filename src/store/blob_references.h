@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/result.h"
+#include "store/database.h"
+
+namespace roost::store {
+
+// Every digest that a row names (files of snapshots, artifacts, files of models), sorted, each
+// once. 32 bytes a digest.
+Result<std::vector<Digest>> DigestsInUse(Connection& db);
+
+// The same as it would be after a garbage collection: without what only deleted runs name, and
+// without snapshots that nothing uses and that were not asked for since `snapshots_used_since`.
+Result<std::vector<Digest>> DigestsInUseAfterGc(Connection& db, Micros snapshots_used_since);
+
+}  // namespace roost::store

@@ -1,0 +1,231 @@
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <optional>
+#include <vector>
+
+#include "base/log.h"
+#include "store/blob_references.h"
+#include "store/blobs.h"
+#include "store/database.h"
+#include "store/maintenance.h"
+#include "store/maintenance_lock.h"
+#include "store/rows.h"
+#include "store/run_removal.h"
+#include "store/store.h"
+
+// Garbage collection: deleted runs, then snapshots that nothing uses, then blobs that nothing
+// names.
+//
+// A blob may gain a user at any moment. Whoever is about to name one looks for it first (Blobs::Has
+// and the like), which makes it young; so a blob is safe when it is young or when a row names it.
+// Between reading all rows and removing a blob both may have changed, therefore both are looked at
+// again when it is removed, on the writer's thread, where no row can come in between: rows since
+// the reading are known from triggers, the age is read after the blob was taken out of its place.
+namespace roost::store {
+
+namespace {
+
+constexpr std::chrono::milliseconds kStepLimit(4);
+
+struct Candidate {
+  Digest digest;
+  fs::path file;
+};
+
+// Notes each digest that a row of the writer's connection begins to name, while it lives.
+class ReferenceWatch {
+ public:
+  static Result<std::unique_ptr<ReferenceWatch>> Start(Database& database) {
+    ROOST_TRY(database.Write(Lane::kBulk, [](WriteContext& context) -> Status {
+      ROOST_TRY(context.db.Execute(kDrop));
+      return context.db.Execute(kCreate);
+    }));
+    return std::unique_ptr<ReferenceWatch>(new ReferenceWatch(database));
+  }
+  ~ReferenceWatch() {
+    const Status dropped = database_.Write(
+        Lane::kBulk, [](WriteContext& context) { return context.db.Execute(kDrop); });
+    if (!dropped) LogWarning("gc_watch_stays", {{"error", dropped.error().message}});
+  }
+  ReferenceWatch(const ReferenceWatch&) = delete;
+
+  // On the writer's thread.
+  static Result<bool> WasNamed(Connection& db, const Digest& digest) {
+    ROOST_ASSIGN(auto query, db.Prepare("SELECT 1 FROM temp.gc_named WHERE digest = ?1"));
+    return query.BindBlob(1, BytesOf(digest)).Step();
+  }
+
+ private:
+  explicit ReferenceWatch(Database& database) : database_(database) {}
+
+  static constexpr const char* kCreate =
+      "CREATE TEMP TABLE gc_named(digest BLOB PRIMARY KEY) WITHOUT ROWID;"
+      "CREATE TEMP TRIGGER gc_on_snapshot AFTER INSERT ON main.snapshot_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_artifact AFTER INSERT ON main.artifacts "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_artifact_change AFTER UPDATE OF digest ON main.artifacts "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_model AFTER INSERT ON main.model_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;";
+  static constexpr const char* kDrop =
+      "DROP TRIGGER IF EXISTS temp.gc_on_snapshot; DROP TRIGGER IF EXISTS temp.gc_on_artifact;"
+      "DROP TRIGGER IF EXISTS temp.gc_on_artifact_change;"
+      "DROP TRIGGER IF EXISTS temp.gc_on_model; DROP TABLE IF EXISTS temp.gc_named;";
+
+  Database& database_;
+};
+
+// The first snapshot after `after` that nothing has used since `since`, removed; 0: none is left.
+Result<std::int64_t> RemoveNextSnapshot(WriteContext& context, std::int64_t after, Micros since) {
+  ROOST_ASSIGN(auto query, context.db.Prepare(
+                               "SELECT key FROM snapshots s WHERE key > ?1 AND used_at < ?2 "
+                               "AND NOT EXISTS(SELECT 1 FROM runs WHERE snapshot = s.id) "
+                               "AND NOT EXISTS(SELECT 1 FROM model_versions WHERE snapshot = s.id) "
+                               "ORDER BY key LIMIT 1"));
+  ROOST_ASSIGN(const bool found, query.Bind(1, after).Bind(2, since).Step());
+  if (!found) return 0;
+  const std::int64_t key = query.Int(0);
+  ROOST_ASSIGN(auto remove, context.db.Prepare("DELETE FROM snapshots WHERE key = ?1"));
+  ROOST_TRY(remove.Bind(1, key).Run());
+  return key;
+}
+
+Status RemoveUnusedSnapshots(Database& database, Micros since) {
+  std::int64_t key = 0;
+  do {
+    const std::int64_t after = key;
+    ROOST_ASSIGN(key, database.Write<std::int64_t>(Lane::kBulk, [&](WriteContext& context) {
+      return RemoveNextSnapshot(context, after, since);
+    }));
+  } while (key != 0);
+  return {};
+}
+
+bool IsOld(const struct stat& info, std::time_t before) { return info.st_mtim.tv_sec < before; }
+
+// Blobs of one folder that are old and that nothing names; their sizes go to the report.
+void FindGarbage(const fs::path& folder, const std::vector<Digest>& in_use, std::time_t before,
+                 std::vector<Candidate>* to, GcReport* report) {
+  DIR* const listing = opendir(folder.c_str());
+  if (listing == nullptr) return;
+  while (const dirent* entry = readdir(listing)) {
+    const auto digest = Digest::Parse("b2:" + folder.filename().string() + entry->d_name);
+    if (!digest || std::binary_search(in_use.begin(), in_use.end(), *digest)) continue;
+    Candidate candidate{*digest, folder / entry->d_name};
+    struct stat info {};
+    if (stat(candidate.file.c_str(), &info) != 0 || !IsOld(info, before)) continue;
+    ++report->blobs_removed;
+    report->bytes_freed += static_cast<std::uint64_t>(info.st_size);
+    to->push_back(std::move(candidate));
+  }
+  closedir(listing);
+}
+
+std::vector<Candidate> FindAllGarbage(const fs::path& blobs, const std::vector<Digest>& in_use,
+                                      std::time_t before, GcReport* report) {
+  std::vector<Candidate> garbage;
+  std::error_code error;
+  for (fs::directory_iterator entry(blobs, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().filename().string().size() == 2) {
+      FindGarbage(entry->path(), in_use, before, &garbage, report);
+    }
+  }
+  return garbage;
+}
+
+// Taken out of its place first: who looks for it from then on sends it anew, and who has looked
+// before has made it young. Gives the bytes, or nothing when it was spared.
+std::optional<std::uint64_t> RemoveIfStillOld(const fs::path& file, const fs::path& aside,
+                                              std::time_t before) {
+  if (std::rename(file.c_str(), aside.c_str()) != 0) return std::nullopt;
+  struct stat info {};
+  if (stat(aside.c_str(), &info) != 0 || !IsOld(info, before)) {
+    if (std::rename(aside.c_str(), file.c_str()) != 0) {
+      LogError("gc_blob_not_put_back", {{"blob", file.string()}});
+    }
+    return std::nullopt;
+  }
+  if (unlink(aside.c_str()) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+Status RemoveBlobs(Store& store, const std::vector<Candidate>& garbage, std::time_t before,
+                   GcReport* report) {
+  const fs::path aside = store.blobs().folder() / "tmp" / ("gc-" + RandomHex(8));
+  std::size_t next = 0;
+  while (next < garbage.size()) {
+    ROOST_TRY(store.database().Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+      const auto end = std::chrono::steady_clock::now() + kStepLimit;
+      while (next < garbage.size() && std::chrono::steady_clock::now() < end) {
+        const Candidate& candidate = garbage[next++];
+        ROOST_ASSIGN(const bool named, ReferenceWatch::WasNamed(context.db, candidate.digest));
+        if (named) continue;
+        const auto bytes = RemoveIfStillOld(candidate.file, aside, before);
+        if (!bytes) continue;
+        ++report->blobs_removed;
+        report->bytes_freed += *bytes;
+      }
+      return {};
+    }));
+  }
+  return {};
+}
+
+Result<Micros> StoreNow(Database& database) {
+  return database.Write<Micros>(
+      Lane::kBulk, [](WriteContext& context) -> Result<Micros> { return context.now; });
+}
+
+Result<GcReport> CountGarbage(Store& store, Micros snapshots_since, std::time_t before) {
+  GcReport report;
+  ROOST_ASSIGN(report.runs_removed,
+               store.database().Read<std::int64_t>([](Connection& db) -> Result<std::int64_t> {
+                 ROOST_ASSIGN(auto query,
+                              db.Prepare("SELECT count(*) FROM runs WHERE lifecycle = 'deleted'"));
+                 ROOST_TRY(query.Step());
+                 return query.Int(0);
+               }));
+  ROOST_ASSIGN(const std::vector<Digest> in_use,
+               store.database().Read<std::vector<Digest>>(
+                   [&](Connection& db) { return DigestsInUseAfterGc(db, snapshots_since); }));
+  FindAllGarbage(store.blobs().folder(), in_use, before, &report);
+  return report;
+}
+
+}  // namespace
+
+Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool dry_run) {
+  if (grace_seconds < 0) return Invalid("grace_seconds", "The grace time cannot be negative.");
+  ROOST_ASSIGN(const FileLock lock, LockForMaintenance(store));
+  ROOST_ASSIGN(const Micros now, StoreNow(store.database()));
+  const Micros snapshots_since = now - grace_seconds * 1'000'000;
+  const std::time_t before = std::time(nullptr) - grace_seconds;
+  if (dry_run) return CountGarbage(store, snapshots_since, before);
+
+  ROOST_ASSIGN(const RunRemoval removed, RemoveDeletedRuns(store));
+  ROOST_TRY(RemoveUnusedSnapshots(store.database(), snapshots_since));
+
+  ROOST_ASSIGN(const auto watch, ReferenceWatch::Start(store.database()));
+  ROOST_ASSIGN(const std::vector<Digest> in_use,
+               store.database().Read<std::vector<Digest>>(DigestsInUse));
+  GcReport found;
+  const std::vector<Candidate> garbage =
+      FindAllGarbage(store.blobs().folder(), in_use, before, &found);
+  GcReport report{.runs_removed = removed.runs, .blobs_removed = 0, .bytes_freed = removed.bytes};
+  ROOST_TRY(RemoveBlobs(store, garbage, before, &report));
+  LogInfo("gc_done", {{"runs", std::to_string(report.runs_removed)},
+                      {"blobs", std::to_string(report.blobs_removed)},
+                      {"bytes", std::to_string(report.bytes_freed)}});
+  return report;
+}
+
+}  // namespace roost::store
