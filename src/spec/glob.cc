@@ -1,5 +1,6 @@
 #include "spec/glob.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -153,9 +154,10 @@ void Glob::Reach(std::vector<char>* states, std::size_t step) const {
 bool Glob::Matches(std::string_view path) const {
   if (!well_formed_) return false;
   std::vector<char> states(steps_.size() + 1, 0);
+  std::vector<char> next(states.size(), 0);
   Reach(&states, 0);
   for (const char c : path) {
-    std::vector<char> next(steps_.size() + 1, 0);
+    std::fill(next.begin(), next.end(), 0);
     bool alive = false;
     for (std::size_t step = 0; step < steps_.size(); ++step) {
       if (states[step] == 0 || !steps_[step].bytes.test(ByteOf(c))) continue;

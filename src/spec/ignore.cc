@@ -49,8 +49,7 @@ void IgnoreRules::ParseLine(std::string_view line, std::vector<Pattern>* to) {
 
   // git splits a pattern here too, and so a "**" behind literal bytes ("log**/x") crosses folders
   // like one that begins a part.
-  const std::size_t special = anchored ? line.find_first_of(kSpecial) : 0;
-  const std::string_view prefix = line.substr(0, special);
+  const std::string_view prefix = line.substr(0, line.find_first_of(kSpecial));
   const std::string_view rest = line.substr(prefix.size());
   to->push_back({std::string(prefix), Glob(rest), rest.empty(), negated, folder_only, anchored});
 }

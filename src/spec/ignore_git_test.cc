@@ -136,7 +136,7 @@ TEST_F(GitIgnoreTest, FilesOfRealProjectsAgree) {
       "/*\n!/d\n/d/*\n!/d/e\n",
       "d/**\n!d/e/\n!d/e/a\n",
       "**/d/a\nabc/**/a\n",
-      "ab**/b\n",
+      "ab**/a\nx/d**/b\n/d**/b\n",
       "a\r\n!d/a\r\n  \r\n#b\r\nb  \r\n",
       "*\n!*/\n!*.b\n",
   };

@@ -130,6 +130,8 @@ TEST(IgnoreRules, OnePatternAtATime) {
       {"a/*.pt", "a/b/model.pt", kFile, false},
       {"**/cache", "a/b/cache", kFolder, true},
       {"cache/**", "cache", kFolder, false},
+      {"ab**/x", "abc/d/x", kFile, true},  // git's way, though its manual says otherwise
+      {"*b**/x", "abc/d/x", kFile, false},
       {"cache/**", "cache/x", kFile, true},
       {"# comment", "# comment", kFile, false},
       {"\\#x", "#x", kFile, true},

@@ -116,7 +116,7 @@ Error OverLimit(std::string sentence, std::string_view heading,
   error.message.append(
       ". Keep data outside of the submitted folder, list what the run does not need in a "
       ".amlignore file (results belong into ./outputs, which should be listed too), or raise the "
-      "server's ");
+      "limit with ");
   error.message.append(option).append(".");
   return error;
 }
