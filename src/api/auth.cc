@@ -1,0 +1,68 @@
+#include "api/auth.h"
+
+#include "base/strings.h"
+
+namespace roost::api {
+namespace {
+
+bool StartsWithNoCase(std::string_view text, std::string_view lower_prefix) {
+  if (text.size() < lower_prefix.size()) return false;
+  for (std::size_t i = 0; i < lower_prefix.size(); ++i) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower_prefix[i]) return false;
+  }
+  return true;
+}
+
+std::string_view WithoutPort(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
+  return host.substr(0, host.rfind(':'));
+}
+
+bool IsDigitsAndDots(std::string_view text) {
+  return text.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+}  // namespace
+
+Credentials ReadCredentials(const Request& request) {
+  const std::string& authorization = request.Header(HeaderName::kAuthorization);
+  if (StartsWithNoCase(authorization, "bearer ")) {
+    return {std::string(Trim(std::string_view(authorization).substr(7))), false};
+  }
+  std::string_view cookies = request.Header(HeaderName::kCookie);
+  while (!cookies.empty()) {
+    const std::size_t end = cookies.find(';');
+    const std::string_view cookie = Trim(cookies.substr(0, end));
+    cookies = end == std::string_view::npos ? std::string_view() : cookies.substr(end + 1);
+    const std::size_t equals = cookie.find('=');
+    if (equals != std::string_view::npos && cookie.substr(0, equals) == kTokenCookie) {
+      return {std::string(cookie.substr(equals + 1)), true};
+    }
+  }
+  return {};
+}
+
+bool IsSameOrigin(const Request& request) {
+  const std::string& site = request.Header(HeaderName::kSecFetchSite);
+  if (!site.empty()) return site == "same-origin";
+  const std::string& origin = request.Header(HeaderName::kOrigin);
+  const std::size_t scheme = origin.find("://");
+  if (scheme == std::string::npos) return false;
+  return origin.substr(scheme + 3) == request.Header(HeaderName::kHost);
+}
+
+bool IsLoopbackAddress(std::string_view host) {
+  return host == "localhost" || host == "::1" || host == "[::1]" ||
+         (host.starts_with("127.") && IsDigitsAndDots(host));
+}
+
+bool IsLoopbackHost(std::string_view host) { return IsLoopbackAddress(WithoutPort(host)); }
+
+std::string TokenCookie(const std::string& secret) {
+  // A year; the token itself can be deleted at any time.
+  return std::string(kTokenCookie) + "=" + secret +
+         "; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict";
+}
+
+}  // namespace roost::api

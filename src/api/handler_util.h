@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "api/http_types.h"
+#include "api/json.h"
+#include "api/services.h"
+#include "spec/json_reader.h"
+#include "store/runs.h"
+
+namespace roost::api {
+
+// The small vocabulary of the handlers.
+
+// The body as a JSON object; anything else is kInvalidArgument. An empty body is an empty object.
+Result<Json> ReadJsonObject(const Request& request);
+
+// A query parameter as a number; kInvalidArgument names it.
+Result<std::int64_t> QueryInteger(const Request& request, std::string_view name,
+                                  std::int64_t otherwise, std::int64_t min, std::int64_t max);
+Result<std::optional<std::int64_t>> OptionalQueryInteger(const Request& request,
+                                                         std::string_view name, std::int64_t min,
+                                                         std::int64_t max);
+Result<bool> QueryBool(const Request& request, std::string_view name);
+Result<std::size_t> QueryLimit(const Request& request, std::int64_t otherwise = 100,
+                               std::int64_t max = 1000);
+// A required one.
+Result<std::string> QueryText(const Request& request, std::string_view name);
+// "active", "archived", "deleted" or "all"; none in the query: active. nullopt: all but deleted.
+Result<std::optional<spec::Lifecycle>> QueryLifecycle(const Request& request);
+
+// Tokens of pages are opaque to clients; ours are the last name in hex.
+std::string PageToken(const std::string& last_name);
+Result<std::string> ReadPageToken(const Request& request);
+
+// The run of the path's first parameter.
+Result<store::Run> RequireRun(Services& services, const Request& request);
+// The same, for changes: a deleted run is kConflict.
+Result<store::Run> RequireLiveRun(Services& services, const Request& request);
+// The Idempotency-Key header: visible characters, at most 200.
+Result<std::string> ReadIdempotencyKey(const Request& request);
+
+// {key: text or null}: the merge form of tags in PATCH and PUT.
+Result<std::map<std::string, std::optional<std::string>>> ReadTags(const Json& object);
+// Tags of a new thing that cannot be null.
+Result<std::map<std::string, std::string>> PlainTags(
+    const std::map<std::string, std::optional<std::string>>& tags);
+
+}  // namespace roost::api

@@ -1,0 +1,177 @@
+#include "api/json.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "spec/metrics.h"
+
+namespace roost::api {
+
+Json TimeJson(Micros time) { return time == 0 ? Json(nullptr) : Json(FormatTime(time)); }
+
+Json NumberJson(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json TagsJson(const std::map<std::string, std::optional<std::string>>& tags) {
+  Json object = Json::object();
+  for (const auto& [key, value] : tags) object[key] = value ? Json(*value) : Json(nullptr);
+  return object;
+}
+
+Json ParsedOrText(const std::string& json_text) {
+  Json parsed = Json::parse(json_text, nullptr, false);
+  return parsed.is_discarded() ? Json(json_text) : parsed;
+}
+
+Json RunJson(const store::Run& run, Micros now, const RunJsonOptions& options) {
+  Json json = {
+      {"run_id", run.id.value()},
+      {"number", run.number},
+      {"experiment", run.experiment_name},
+      {"experiment_id", std::to_string(run.experiment.value())},
+      {"kind", spec::ToString(run.kind)},
+      {"status", spec::ToString(run.state)},
+      {"reason", run.reason},
+      {"cancel_requested", run.cancel_requested},
+      {"not_responding", run.not_responding},
+      {"lifecycle", spec::ToString(run.lifecycle)},
+      {"display_name", run.display_name},
+      {"description", run.description},
+      {"parent", TextOrNull(run.parent_id)},
+      {"submitter", run.submitter},
+      {"compute_target", TextOrNull(run.compute_target)},
+      {"snapshot", run.snapshot ? Json(run.snapshot->ToText()) : Json(nullptr)},
+      {"attempt", run.attempt},
+      {"client_status", TextOrNull(run.client_status)},
+      {"error", run.error_json.empty() ? Json(nullptr) : ParsedOrText(run.error_json)},
+      {"created_at", TimeJson(run.created_at)},
+      {"started_at", TimeJson(run.started_at)},
+      {"ended_at", TimeJson(run.ended_at)},
+      {"duration_seconds", nullptr},
+      {"tags", TagsJson(run.tags)},
+      {"properties", run.properties},
+      {"definition", nullptr},
+  };
+  if (run.started_at != 0) {
+    const Micros end = run.ended_at != 0 ? run.ended_at : now;
+    json["duration_seconds"] = static_cast<double>(std::max<Micros>(0, end - run.started_at)) / 1e6;
+  }
+  if (options.with_definition && !run.definition_json.empty()) {
+    json["definition"] = ParsedOrText(run.definition_json);
+  }
+  if (options.metrics) {
+    Json metrics = Json::object();
+    for (const store::MetricSummary& summary : *options.metrics) {
+      if (summary.type == spec::MetricType::kScalar) {
+        metrics[summary.name] = NumberJson(summary.last.value);
+      }
+    }
+    json["metrics"] = std::move(metrics);
+  }
+  return json;
+}
+
+Json ExperimentJson(const store::Experiment& experiment) {
+  return {{"experiment_id", std::to_string(experiment.id.value())},
+          {"name", experiment.name},
+          {"description", experiment.description},
+          {"tags", experiment.tags},
+          {"lifecycle", spec::ToString(experiment.lifecycle)},
+          {"created_at", TimeJson(experiment.created_at)},
+          {"updated_at", TimeJson(experiment.updated_at)}};
+}
+
+Json ModelVersionJson(const store::ModelVersion& version) {
+  return {{"name", version.name},
+          {"version", version.version},
+          {"description", version.description},
+          {"tags", version.tags},
+          {"properties", version.properties},
+          {"framework", TextOrNull(version.framework)},
+          {"framework_version", TextOrNull(version.framework_version)},
+          {"source", version.source},
+          {"run_id", TextOrNull(version.run_id)},
+          {"experiment", TextOrNull(version.experiment_name)},
+          {"snapshot", version.snapshot ? Json(version.snapshot->ToText()) : Json(nullptr)},
+          {"submitter", version.submitter},
+          {"digest", version.tree.ToText()},
+          {"bytes", version.bytes},
+          {"file_count", version.file_count},
+          {"created_at", TimeJson(version.created_at)},
+          {"updated_at", TimeJson(version.updated_at)}};
+}
+
+Json PointJson(const store::StoredPoint& point) {
+  return {{"seq", point.seq},
+          {"step", point.step},
+          {"time", TimeJson(point.time)},
+          {"value", NumberJson(point.value)}};
+}
+
+Json SummaryJson(const store::MetricSummary& summary) {
+  const bool scalar = summary.type == spec::MetricType::kScalar;
+  return {{"name", summary.name},
+          {"type", spec::ToString(summary.type)},
+          {"count", summary.count},
+          {"last", scalar ? PointJson(summary.last) : Json(nullptr)},
+          {"min", summary.min ? NumberJson(*summary.min) : Json(nullptr)},
+          {"max", summary.max ? NumberJson(*summary.max) : Json(nullptr)}};
+}
+
+Json EntryJson(const store::StoredEntry& stored) {
+  const spec::MetricEntry& entry = stored.entry;
+  return {{"seq", stored.seq},
+          {"name", entry.name},
+          {"type", spec::ToString(entry.type)},
+          {"value", ParsedOrText(entry.value)},
+          {"step", entry.step ? Json(*entry.step) : Json(nullptr)},
+          {"time", TimeJson(entry.time)},
+          {"description", entry.description}};
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string ErrorToJsonText(const Error& error) {
+  Json details = Json::array();
+  for (const Problem& problem : error.details) {
+    details.push_back({{"field", problem.field}, {"message", problem.message}});
+  }
+  return Dump({{"error",
+                {{"code", ToString(error.code)},
+                 {"message", error.message},
+                 {"details", std::move(details)}}}});
+}
+
+Response JsonResponse(int status, const Json& json) { return Response(status, Dump(json)); }
+
+Response ListResponse(Json items, const std::string& next_page_token) {
+  return JsonResponse(
+      200, {{"items", std::move(items)}, {"next_page_token", TextOrNull(next_page_token)}});
+}
+
+void AppendNumber(double value, std::string* to) {
+  if (std::isnan(value)) {
+    to->append("\"NaN\"");
+  } else if (std::isinf(value)) {
+    to->append(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+  } else {
+    char digits[40];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    to->append(digits, static_cast<std::size_t>(end - digits));
+  }
+}
+
+void AppendNumber(std::int64_t value, std::string* to) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  to->append(digits, static_cast<std::size_t>(end - digits));
+}
+
+}  // namespace roost::api

@@ -1,0 +1,257 @@
+#include <algorithm>
+#include <charconv>
+
+#include "api/archive.h"
+#include "api/file_source.h"
+#include "api/handler_util.h"
+#include "api/handlers.h"
+#include "api/http_url.h"
+#include "api/run_access.h"
+#include "engine/register.h"
+#include "spec/run_definition.h"
+#include "store/blobs.h"
+#include "store/models.h"
+
+namespace roost::api {
+namespace {
+
+// The body of POST /models, of both forms.
+struct ModelRequest {
+  store::NewModelVersion model;
+  std::string path;
+  bool has_files = false;
+};
+
+void ReadFiles(const Json& files, spec::JsonReader* reader, std::vector<store::ModelFile>* to) {
+  if (!files.is_array()) return reader->AddProblem("files", "files is a list.");
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const std::string field = "files[" + std::to_string(i) + "]";
+    if (!files[i].is_object()) {
+      reader->AddProblem(field, "A file is {path, digest, size}.");
+      continue;
+    }
+    store::ModelFile file;
+    std::string digest;
+    std::int64_t size = 0;
+    spec::JsonReader item(files[i], field + ".");
+    item.String("path", &file.path, {.required = true});
+    item.String("digest", &digest, {.required = true});
+    item.Integer("size", &size, 0, INT64_MAX);
+    if (auto parsed = Digest::Parse(digest); parsed) {
+      file.digest = *parsed;
+    } else if (!digest.empty()) {
+      item.AddProblem("digest", parsed.error().message);
+    }
+    if (!file.path.empty()) {
+      if (auto checked = spec::CheckArtifactPath(file.path); !checked) {
+        item.AddProblem("path", checked.error().message);
+      }
+    }
+    if (auto finished = item.Finish("The file is not valid"); !finished) {
+      reader->AddProblems("", finished.error());
+      continue;
+    }
+    file.size = static_cast<std::uint64_t>(size);
+    to->push_back(std::move(file));
+  }
+}
+
+Result<ModelRequest> ReadModelRequest(const Json& body) {
+  ModelRequest read;
+  store::NewModelVersion& model = read.model;
+  spec::JsonReader reader(body);
+  if (reader.String("name", &model.name, {.required = true})) {
+    if (auto checked = spec::CheckModelName(model.name); !checked) {
+      reader.AddProblems("name", checked.error());
+    }
+  }
+  reader.String("run_id", &model.run_id);
+  reader.String("path", &read.path);
+  reader.String("description", &model.description, {.max_length = spec::kMaxDescription});
+  reader.String("source", &model.source, {.max_length = 5000});
+  reader.String("framework", &model.framework, {.max_length = 256});
+  reader.String("framework_version", &model.framework_version, {.max_length = 256});
+  reader.StringMap("properties", &model.properties);
+  if (const Json* tags = reader.Any("tags"); tags && !tags->is_null()) {
+    auto parsed = ReadTags(*tags);
+    auto plain = parsed ? PlainTags(*parsed) : tl::unexpected<Error>(parsed.error());
+    if (plain) model.tags = std::move(*plain);
+    if (!plain) reader.AddProblems("", plain.error());
+  }
+  if (const Json* files = reader.Any("files"); files && !files->is_null()) {
+    read.has_files = true;
+    ReadFiles(*files, &reader, &model.files);
+    if (files->is_array() && files->empty()) {
+      reader.AddProblem("files", "A model needs at least one file.");
+    }
+    if (!read.path.empty()) reader.AddProblem("path", "path and files exclude each other.");
+  } else if (model.run_id.empty()) {
+    reader.AddProblem("run_id", "Give run_id (and path), or files that were sent as blobs.");
+  }
+  ROOST_TRY(reader.Finish("The model is not valid"));
+  return read;
+}
+
+Result<store::ModelVersion> RegisterFiles(Services& services, ModelRequest read) {
+  for (std::size_t i = 0; i < read.model.files.size(); ++i) {
+    store::ModelFile& file = read.model.files[i];
+    const auto size = services.store.blobs().Size(file.digest);
+    if (!size) {
+      return Invalid("files[" + std::to_string(i) + "].digest",
+                     "The content of " + file.path + " is not here; send it with POST /blobs.");
+    }
+    file.size = *size;
+  }
+  return services.store.models().Register(read.model);
+}
+
+Result<store::ModelVersion> RegisterFromRun(Services& services, const ModelRequest& read) {
+  engine::RegisterFromRun from;
+  from.run_id = read.model.run_id;
+  from.model_name = read.model.name;
+  from.model_path = read.path;
+  from.description = read.model.description;
+  from.tags = read.model.tags;
+  from.properties = read.model.properties;
+  from.framework = read.model.framework;
+  from.framework_version = read.model.framework_version;
+  from.idempotency_key = read.model.idempotency_key;
+  return engine::RegisterModel(services.store, from, read.model.submitter);
+}
+
+Result<store::ModelVersion> RequireVersion(Services& services, const Request& request) {
+  const std::string& text = request.parameters[1];
+  std::optional<std::int64_t> version;
+  if (text != "latest") {
+    std::int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < 1) {
+      return Invalid("version", "A version is a number from 1, or latest.");
+    }
+    version = number;
+  }
+  return services.store.models().Get(request.parameters[0], version);
+}
+
+}  // namespace
+
+Result<Response> ListModels(Services& services, Request& request) {
+  ROOST_ASSIGN(const std::size_t limit, QueryLimit(request));
+  ROOST_ASSIGN(const std::string after, ReadPageToken(request));
+  ROOST_ASSIGN(auto models, services.store.models().List(after, limit + 1));
+  const bool more = models.size() > limit;
+  if (more) models.resize(limit);
+  Json items = Json::array();
+  for (const store::Model& model : models) {
+    items.push_back({{"name", model.name},
+                     {"latest_version", model.latest_version},
+                     {"created_at", TimeJson(model.created_at)},
+                     {"updated_at", TimeJson(model.updated_at)}});
+  }
+  return ListResponse(std::move(items), more ? PageToken(models.back().name) : "");
+}
+
+Result<Response> RegisterModelVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const std::string key, ReadIdempotencyKey(request));
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  ROOST_ASSIGN(ModelRequest read, ReadModelRequest(body));
+  if (request.token.run) {
+    if (read.model.run_id.empty()) {
+      return Fail(ErrorCode::kPermissionDenied,
+                  "With a run's own token a model is registered from that run: give run_id.");
+    }
+    ROOST_TRY(services.run_access.Check(request.token, read.model.run_id));
+  }
+  read.model.submitter = request.token.name;
+  read.model.idempotency_key = key;
+  ROOST_ASSIGN(const store::ModelVersion version, read.has_files
+                                                      ? RegisterFiles(services, std::move(read))
+                                                      : RegisterFromRun(services, read));
+  Response response = JsonResponse(201, ModelVersionJson(version));
+  response.headers.emplace_back("Location", "/api/v1/models/" + PercentEncodePath(version.name) +
+                                                "/versions/" + std::to_string(version.version));
+  return response;
+}
+
+Result<Response> GetModel(Services& services, Request& request) {
+  const std::string& name = request.parameters[0];
+  ROOST_ASSIGN(const auto versions, services.store.models().Versions(name));
+  if (versions.empty()) return Fail(ErrorCode::kNotFound, "There is no model \"" + name + "\".");
+  Json items = Json::array();
+  for (const store::ModelVersion& version : versions) items.push_back(ModelVersionJson(version));
+  return JsonResponse(200, {{"name", name}, {"versions", std::move(items)}});
+}
+
+Result<Response> GetModelVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  return JsonResponse(200, ModelVersionJson(version));
+}
+
+Result<Response> PatchModelVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  spec::JsonReader reader(body);
+  std::optional<std::string> description;
+  std::string text;
+  if (reader.String("description", &text, {.max_length = spec::kMaxDescription})) {
+    description = text;
+  }
+  std::map<std::string, std::optional<std::string>> tags;
+  if (const Json* given = reader.Any("tags"); given && !given->is_null()) {
+    auto parsed = ReadTags(*given);
+    if (parsed) tags = std::move(*parsed);
+    if (!parsed) reader.AddProblems("", parsed.error());
+  }
+  ROOST_TRY(reader.Finish("The change is not valid"));
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  ROOST_TRY(services.store.models().Update(version.name, version.version, description, tags));
+  ROOST_ASSIGN(const store::ModelVersion changed,
+               services.store.models().Get(version.name, version.version));
+  return JsonResponse(200, ModelVersionJson(changed));
+}
+
+Result<Response> DeleteModelVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  ROOST_TRY(services.store.models().Delete(version.name, version.version));
+  return Response(204, "");
+}
+
+Result<Response> ListModelFiles(Services& services, Request& request) {
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  ROOST_ASSIGN(const auto files, services.store.models().Files(version.name, version.version));
+  Json items = Json::array();
+  for (const store::ModelFile& file : files) {
+    items.push_back({{"path", file.path}, {"size", file.size}, {"digest", file.digest.ToText()}});
+  }
+  return ListResponse(std::move(items), "");
+}
+
+Result<Response> GetModelFile(Services& services, Request& request) {
+  const std::string& path = request.parameters[2];
+  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  ROOST_ASSIGN(const auto files, services.store.models().Files(version.name, version.version));
+  const auto found = std::find_if(files.begin(), files.end(),
+                                  [&](const store::ModelFile& file) { return file.path == path; });
+  if (found == files.end()) {
+    return Fail(ErrorCode::kNotFound, "Version " + std::to_string(version.version) + " of model " +
+                                          version.name + " has no file \"" + path + "\".");
+  }
+  ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(found->digest));
+  return AnswerFile(request, {file, path, found->digest.Hex()});
+}
+
+Result<Response> GetModelArchive(Services& services, Request& request) {
+  ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
+  ROOST_ASSIGN(const auto files, services.store.models().Files(version.name, version.version));
+  std::vector<ArchiveEntry> entries;
+  for (const store::ModelFile& each : files) {
+    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(each.digest));
+    entries.push_back({.path = each.path, .file = file, .modified_at = version.created_at});
+  }
+  return AnswerArchive(ArchiveFormat::kZip,
+                       version.name + "-" + std::to_string(version.version) + ".zip",
+                       std::move(entries));
+}
+
+}  // namespace roost::api

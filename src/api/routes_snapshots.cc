@@ -1,0 +1,82 @@
+#include <algorithm>
+
+#include "api/archive.h"
+#include "api/blobs_sink.h"
+#include "api/file_source.h"
+#include "api/handler_util.h"
+#include "api/handlers.h"
+#include "spec/run_definition.h"
+#include "spec/snapshot.h"
+#include "store/blobs.h"
+#include "store/snapshots.h"
+
+namespace roost::api {
+namespace {
+
+Result<Digest> ReadSnapshotId(const Request& request) {
+  auto digest = Digest::Parse(request.parameters[0]);
+  if (!digest) return Invalid("snapshot_id", digest.error().message);
+  return digest;
+}
+
+}  // namespace
+
+Result<Response> CreateSnapshot(Services& services, Request& request) {
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  ROOST_ASSIGN(const spec::SnapshotManifest manifest, spec::ParseManifest(body));
+  ROOST_ASSIGN(const store::Snapshots::Kept kept, services.store.snapshots().Create(manifest));
+  Json missing = Json::array();
+  for (const Digest& digest : kept.missing) missing.push_back(digest.ToText());
+  if (!kept.missing.empty()) {
+    return JsonResponse(202, {{"id", nullptr}, {"missing", std::move(missing)}});
+  }
+  return JsonResponse(kept.created ? 201 : 200,
+                      {{"id", kept.id.ToText()}, {"missing", std::move(missing)}});
+}
+
+Result<std::unique_ptr<BodySink>> UploadBlobs(Services& services, Request& request) {
+  const std::string& type = request.Header(HeaderName::kContentType);
+  if (type != "application/vnd.roost.blobs") {
+    return Invalid("Content-Type", "Blobs are sent as application/vnd.roost.blobs.");
+  }
+  return MakeBlobsSink(services.store.blobs());
+}
+
+Result<Response> GetSnapshot(Services& services, Request& request) {
+  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
+  Json json = spec::ToJson(manifest);
+  json["id"] = id.ToText();
+  json["file_count"] = manifest.files.size();
+  json["bytes"] = manifest.TotalBytes();
+  return JsonResponse(200, json);
+}
+
+Result<Response> GetSnapshotArchive(Services& services, Request& request) {
+  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
+  std::vector<ArchiveEntry> entries;
+  for (const spec::SnapshotFile& each : manifest.files) {
+    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(each.digest));
+    entries.push_back({.path = each.path, .file = file, .executable = each.executable});
+  }
+  return AnswerArchive(ArchiveFormat::kZip, "snapshot-" + id.Hex().substr(0, 12) + ".zip",
+                       std::move(entries));
+}
+
+Result<Response> GetSnapshotFile(Services& services, Request& request) {
+  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  const std::string& path = request.parameters[1];
+  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
+  const auto found =
+      std::find_if(manifest.files.begin(), manifest.files.end(),
+                   [&](const spec::SnapshotFile& file) { return file.path == path; });
+  if (found == manifest.files.end()) {
+    return Fail(ErrorCode::kNotFound, "The snapshot has no file \"" + path + "\".");
+  }
+  ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(found->digest));
+  return AnswerFile(request, {file, path, found->digest.Hex()});
+}
+
+}  // namespace roost::api

@@ -1,0 +1,43 @@
+#include "api/run_logs.h"
+
+#include "spec/run_definition.h"
+#include "spec/run_layout.h"
+
+namespace roost::api {
+
+bool LogIsComplete(const store::Run& run, int attempt) {
+  return spec::IsFinal(run.state) || attempt < run.attempt;
+}
+
+Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& run) {
+  std::vector<RunLog> logs;
+  const int newest = std::max(1, run.attempt);
+  for (int attempt = newest; attempt >= 1; --attempt) {
+    const spec::RunLayout layout(store.data_folder(), run.id, attempt);
+    std::error_code missing;
+    if (!fs::is_directory(layout.log_folder(), missing)) continue;
+    ROOST_ASSIGN(const auto files, ListTree(layout.log_folder()));
+    for (const TreeEntry& file : files) {
+      logs.push_back({spec::kLogPrefix + file.path, attempt, file.size, LogIsComplete(run, attempt),
+                      file.modified_us});
+    }
+  }
+  return logs;
+}
+
+Result<fs::path> RunLogPath(store::Store& store, const store::Run& run, const std::string& path,
+                            int attempt) {
+  if (auto checked = spec::CheckArtifactPath(path); !checked) {
+    return tl::unexpected<Error>(std::move(checked.error()));
+  }
+  if (!path.starts_with(spec::kLogPrefix)) {
+    return Fail(ErrorCode::kNotFound, "Run " + run.id.value() + " has no log \"" + path +
+                                          "\"; logs are named " + spec::kLogPrefix +
+                                          "..., other files are under files/.");
+  }
+  const spec::RunLayout layout(store.data_folder(), run.id,
+                               attempt > 0 ? attempt : std::max(1, run.attempt));
+  return layout.attempt_folder() / path;
+}
+
+}  // namespace roost::api
