@@ -54,10 +54,13 @@ void CheckTree(JsonReader& reader, const std::vector<SnapshotFile>& files) {
     }
     for (auto slash = path.find('/'); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
-      const SnapshotFile folder{.path = path.substr(0, slash), .digest = {}};
-      if (std::binary_search(files.begin(), files.end(), folder, ByPath)) {
+      const std::string_view folder = std::string_view(path).substr(0, slash);
+      const auto found = std::lower_bound(
+          files.begin(), files.end(), folder,
+          [](const SnapshotFile& file, std::string_view name) { return file.path < name; });
+      if (found != files.end() && found->path == folder) {
         reader.AddProblem(
-            "files", "has `" + folder.path + "` as a file and as the folder of `" + path + "`");
+            "files", "has `" + found->path + "` as a file and as the folder of `" + path + "`");
       }
     }
   }
