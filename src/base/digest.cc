@@ -120,6 +120,7 @@ Result<Digest> DigestOfFile(const std::filesystem::path& path) {
 
 std::string RandomHex(std::size_t bytes) {
   InitSodium();
+  if (bytes == 0) return "";
   std::vector<std::uint8_t> random(bytes);
   randombytes_buf(random.data(), random.size());
   return ToHex(random.data(), random.size());

@@ -98,7 +98,8 @@ TEST_F(LogTest, TurnsOverAtItsLimitAndKeepsThreeOldFiles) {
   LogInfo("last");
   EXPECT_EQ(Lines().size(), 1U);
   std::vector<std::uint64_t> sizes;
-  for (const TreeEntry& entry : ListTree(folder_.path()).value()) sizes.push_back(entry.size);
+  const std::vector<TreeEntry> files = ListTree(folder_.path()).value();
+  for (const TreeEntry& file : files) sizes.push_back(file.size);
   EXPECT_THAT(sizes, testing::ElementsAre(32U << 20, 32U << 20, 32U << 20, testing::Lt(1000U)));
 }
 

@@ -36,11 +36,16 @@ Result<Pipe> MakePipe() {
   return made;
 }
 
+// All that a pipe can hold is read in so many blocks; a process that writes without end must not
+// keep us from looking at the deadline.
+constexpr std::size_t kBlock = 64 << 10;
+constexpr int kBlocksAtOnce = 16;
+
 // Takes what is there, keeps the first `limit` bytes and drops the rest, so that the child never
 // waits for us. Closes the reader at the end of the output.
 void Drain(Capture& capture, std::size_t limit) {
-  std::array<char, 64 << 10> block;
-  while (capture.reader.valid()) {
+  std::array<char, kBlock> block;
+  for (int i = 0; i < kBlocksAtOnce && capture.reader.valid(); ++i) {
     const ssize_t got = read(capture.reader.get(), block.data(), block.size());
     if (got > 0) {
       const std::size_t room = limit - capture.text.size();

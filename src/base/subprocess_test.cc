@@ -338,6 +338,14 @@ TEST_F(SubprocessTest, StopsAProgramAfterItsTime) {
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "it is reaped";
 }
 
+TEST_F(SubprocessTest, IsNotHeldUpByOutputWithoutEnd) {
+  EXPECT_EQ(RunAndCapture(Command({"cat", "/dev/zero"}), milliseconds(20)).error().code,
+            ErrorCode::kDeadline);
+  const Result<CapturedRun> run = RunAndCapture(Shell("cat /dev/zero & echo $! >&2"), kPlenty);
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_GT(std::stoi(run->errors), 0);
+}
+
 TEST_F(SubprocessTest, StopsItsWholeSessionWhenItHasOne) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
