@@ -57,6 +57,7 @@ Status CheckLogMode(Connection& connection, const fs::path& file) {
 
 struct Database::State {
   fs::path file;
+  Clock* clock = nullptr;
   std::unique_ptr<Checkpointer> checkpointer;
   std::unique_ptr<Writer> writer;
 
@@ -83,6 +84,7 @@ Result<std::unique_ptr<Database>> Database::Open(const fs::path& file, Clock& cl
 
   auto state = std::make_unique<State>();
   state->file = file;
+  state->clock = &clock;
   state->most_readers = std::max<std::size_t>(readers, 1);
   state->checkpointer = std::make_unique<Checkpointer>(std::move(checkpointing));
   state->writer = std::make_unique<Writer>(std::move(writing), clock, *state->checkpointer);
@@ -120,6 +122,7 @@ void Database::SetCommitListener(std::function<void(const CommitNotice&)> listen
 }
 
 Status Database::Health() const { return state_->writer->Health(); }
+Micros Database::Now() const { return state_->clock->Now(); }
 const fs::path& Database::file() const { return state_->file; }
 
 // --- Readers ---

@@ -153,6 +153,7 @@ class Database {
   void SetAfterGroup(std::function<void(bool committed)> hook);
   void SetCommitListener(std::function<void(const CommitNotice&)> listener);
   Status Health() const;  // the last commit's outcome
+  Micros Now() const;   // of the store's clock
   const fs::path& file() const;
 
  private:

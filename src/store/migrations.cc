@@ -77,6 +77,7 @@ CREATE INDEX runs_by_experiment ON runs(experiment, key);
 CREATE INDEX runs_by_parent ON runs(parent_id, key) WHERE parent_id IS NOT NULL;
 CREATE INDEX runs_by_snapshot ON runs(snapshot) WHERE snapshot IS NOT NULL;
 CREATE INDEX runs_deleted ON runs(lifecycle_changed_at) WHERE lifecycle = 'deleted';
+CREATE INDEX runs_set_aside ON runs(lifecycle, key) WHERE lifecycle <> 'active';
 CREATE INDEX runs_by_state ON runs(state, key);
 CREATE INDEX runs_by_display_name ON runs(display_name, key);
 CREATE INDEX runs_by_created_at ON runs(created_at, key);
