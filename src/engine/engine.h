@@ -85,6 +85,8 @@ class Engine {
     std::optional<Digest> snapshot;
     std::map<std::string, std::optional<std::string>> tags;
     std::map<std::string, std::string> properties;
+    std::string idempotency_key;  // as in Submit; empty: none
+    std::string request_digest;
   };
   Result<store::Run> CreateTracked(const TrackedRun& run, const std::string& submitter);
 

@@ -49,7 +49,9 @@ TEST_F(EngineTest, ARunPassesItsStatesInOrder) {
   EXPECT_NE(done.ended_at, 0);
 
   std::vector<std::string> states;
-  for (const store::Event& event : *world.store->events().After(0, run.id.value(), 100)) {
+  const auto events = world.store->events().After(0, run.id.value(), 100);
+  ASSERT_TRUE(events);
+  for (const store::Event& event : *events) {
     const auto body = nlohmann::json::parse(event.body_json, nullptr, false);
     if (body.is_object() && body.contains("status")) states.push_back(body["status"]);
   }
@@ -219,9 +221,9 @@ TEST_F(EngineTest, WhatAReportHoldsBeyondTheStoreIsTakenInOnce) {
   world.End(request, 0);
   world.Await(run.id, RunState::kCompleted);
   std::vector<double> values;
-  for (const auto& point : *world.store->metrics().History(run.key, "loss", 0, 100)) {
-    values.push_back(point.value);
-  }
+  const auto points = world.store->metrics().History(run.key, "loss", 0, 100);
+  ASSERT_TRUE(points);
+  for (const auto& point : *points) values.push_back(point.value);
   EXPECT_THAT(values, ElementsAre(0.5, 0.25, 0.125));
 }
 

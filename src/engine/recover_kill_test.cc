@@ -83,7 +83,8 @@ TEST_P(RecoverKillTest, ASecondDeathAtTheSameStepChangesNothing) {
       if (done == GetParam()) kill(getpid(), SIGKILL);
     };
     world.StartForReal();
-    for (const store::Run& run : *world.store->runs().Active()) world.AwaitEnd(run.id);
+    const auto active = world.store->runs().Active();
+    for (const store::Run& run : *active) world.AwaitEnd(run.id);
     kill(getpid(), SIGKILL);
   }
   int status = 0;

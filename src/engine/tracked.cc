@@ -48,6 +48,8 @@ Result<store::Run> Engine::State::CreateTracked(const TrackedRun& asked,
   }
   row.tags = asked.tags;
   row.properties = asked.properties;
+  row.idempotency_key = asked.idempotency_key;
+  row.request_digest = asked.request_digest;
   ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
   return std::move(created.run);
 }
