@@ -1,6 +1,7 @@
 #include "base/digest.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sodium.h>
 #include <unistd.h>
 
@@ -52,9 +53,10 @@ std::string Digest::ToText() const { return std::string(kPrefix) + Hex(); }
 
 Result<Digest> Digest::Parse(std::string_view text) {
   const auto bad = [&] {
-    return Fail(ErrorCode::kInvalidArgument,
-                "\"" + std::string(text.substr(0, 80)) +
-                    "\" is not a digest: write b2: and 64 lower-case hexadecimal digits.");
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("\"{}\" is not a digest: write b2: and 64 lower-case hexadecimal digits.",
+                    text.substr(0, 80)));
   };
   Digest digest;
   if (!text.starts_with(kPrefix)) return bad();

@@ -91,14 +91,14 @@ Result<std::string> TailOfLog(const std::filesystem::path& path, std::uint64_t l
     block_end = block_begin;
   }
 
-  ROOST_ASSIGN(std::string tail, ReadAt(file, path, begin, size - begin));
   // Cut by max_bytes: a line without its beginning is worth showing only when it is all there is.
-  if (!found && lowest > 0) {
-    ROOST_ASSIGN(const std::string before, ReadAt(file, path, lowest - 1, 1));
+  // One byte more tells whether the cut falls between two lines.
+  const std::uint64_t more = !found && lowest > 0 ? 1 : 0;
+  ROOST_ASSIGN(std::string tail, ReadAt(file, path, begin - more, size - begin + more));
+  if (more > 0) {
     const std::size_t line_end = tail.find('\n');
-    if (before != "\n" && line_end != tail.npos && line_end + 1 < tail.size()) {
-      tail.erase(0, line_end + 1);
-    }
+    const bool has_whole_line = line_end != tail.npos && line_end + 1 < tail.size();
+    tail.erase(0, has_whole_line ? line_end + 1 : 1);
   }
   return tail;
 }
