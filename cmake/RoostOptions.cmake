@@ -17,6 +17,10 @@ endif()
 
 add_library(roost_options INTERFACE)
 target_compile_options(roost_options INTERFACE -Wall -Wextra -Wshadow -Wconversion)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # False positives of g++ 12 at -O2 and above, in its own string and optional.
+  target_compile_options(roost_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+endif()
 if(ROOST_WERROR)
   target_compile_options(roost_options INTERFACE -Werror)
 endif()
