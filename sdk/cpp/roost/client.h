@@ -10,9 +10,9 @@
 namespace roost::client {
 
 struct ClientOptions {
-  std::string url;  // "http://127.0.0.1:7070"; the link that the server prints works as well
-  std::string token;
-  std::string ca_file;
+  std::string url = {};  // "http://127.0.0.1:7070"; the link that the server prints works too
+  std::string token = {};
+  std::string ca_file = {};
   // How long a request that may be repeated is tried again when the server refuses connections or
   // says 503, e.g. while it restarts.
   std::chrono::milliseconds retry_for{1'000};

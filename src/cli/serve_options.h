@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace roost::cli {
+
+struct ServeOptions {
+  fs::path data;
+  std::string host = "127.0.0.1";
+  int port = 0;             // 0 with `port_given`: any free one
+  bool port_given = false;  // else the port of last time, else 7070
+  std::string python;
+  std::string min_free = "1G";
+  std::string on_run_end;
+  std::string log_level = "info";
+  std::string log_file;
+  std::string sdk;
+  bool fake_launcher = false;
+};
+
+inline constexpr int kDefaultPort = 7070;
+
+// The parts of an installation, looked for beside the running program (`program_folder`), then
+// where a package puts them, then in the build and source tree.
+Result<fs::path> FindShim(const fs::path& program_folder);
+fs::path FindSdk(const fs::path& program_folder);  // empty: there is none
+fs::path ProgramFolder();
+
+Result<LogLevel> ParseLogLevel(const std::string& text);
+
+// "localhost" and addresses of 127.0.0.0/8 and ::1.
+bool IsLoopbackHost(const std::string& host);
+
+// Finds out whether the server can listen there, before anything else is started: the port (a free
+// one for 0), or kUnavailable with the way out.
+Result<int> CheckPort(const std::string& host, int port, bool port_given);
+
+}  // namespace roost::cli

@@ -1,0 +1,64 @@
+#include "cli/submit_words.h"
+
+#include <fmt/format.h>
+
+#include "base/files.h"
+
+namespace roost::cli {
+namespace {
+
+Status CheckForOptions(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word.size() > 1 && word.front() == '-') {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("`submit` has no option '{}'. Write the script's own arguments behind "
+                      "the script, or behind `--`.",
+                      word));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Work> ReadSubmitWords(const SubmitWords& given) {
+  Work work{given.folder, "", given.behind_separator};
+  if (given.has_separator) {
+    ROOST_TRY(CheckForOptions(given.words));
+  } else if (!given.words.empty()) {
+    ROOST_TRY(CheckForOptions({given.words.front()}));
+  }
+  auto word = given.words.begin();
+  const auto end = given.words.end();
+  if (work.folder.empty() && word != end && fs::is_directory(*word)) work.folder = *word++;
+  if (work.folder.empty()) work.folder = ".";
+  if (!given.command.empty()) {
+    if (word != end || !work.arguments.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "With --command there is neither script nor arguments: write them into the "
+                  "command.");
+    }
+    return work;
+  }
+  if (word == end) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "What shall run? Name a script (`roost submit FOLDER SCRIPT`) or a --command.");
+  }
+  work.script = *word++;
+  if (given.has_separator && word != end) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' stands before `--` and is neither folder nor script.", *word));
+  }
+  work.arguments.insert(work.arguments.begin(), word, end);
+  const fs::path script = fs::path(work.folder) / work.script;
+  if (!fs::is_regular_file(script)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("There is no script '{}' in the folder "
+                                                         "'{}'.",
+                                                         work.script, work.folder));
+  }
+  work.script = fs::path(work.script).lexically_normal().generic_string();
+  return work;
+}
+
+}  // namespace roost::cli
