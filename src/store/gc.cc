@@ -33,6 +33,7 @@ namespace roost::store {
 namespace {
 
 constexpr std::chrono::milliseconds kStepLimit(4);
+constexpr std::int64_t kLongestGraceSeconds = 1'000'000'000;
 
 struct Candidate {
   Digest digest;
@@ -43,10 +44,11 @@ struct Candidate {
 class ReferenceWatch {
  public:
   static Result<std::unique_ptr<ReferenceWatch>> Start(Database& database) {
-    ROOST_TRY(database.Write(Lane::kBulk, [](WriteContext& context) -> Status {
+    const Status started = database.Write(Lane::kBulk, [](WriteContext& context) -> Status {
       ROOST_TRY(context.db.Execute(kDrop));
       return context.db.Execute(kCreate);
-    }));
+    });
+    ROOST_TRY(started);
     return std::unique_ptr<ReferenceWatch>(new ReferenceWatch(database));
   }
   ~ReferenceWatch() {
@@ -204,7 +206,9 @@ Result<GcReport> CountGarbage(Store& store, Micros snapshots_since, std::time_t 
 }  // namespace
 
 Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool dry_run) {
-  if (grace_seconds < 0) return Invalid("grace_seconds", "The grace time cannot be negative.");
+  if (grace_seconds < 0 || grace_seconds > kLongestGraceSeconds) {
+    return Invalid("grace_seconds", "The grace time must be 0 to 1000000000 seconds.");
+  }
   ROOST_ASSIGN(const FileLock lock, LockForMaintenance(store));
   ROOST_ASSIGN(const Micros now, StoreNow(store.database()));
   const Micros snapshots_since = now - grace_seconds * 1'000'000;

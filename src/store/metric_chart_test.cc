@@ -85,7 +85,8 @@ TEST_F(MetricChartTest, KeepsEndsAndSpikesAtEveryZoom) {
       EXPECT_TRUE(Has(chart, static_cast<std::int64_t>(up + 1)));
       EXPECT_TRUE(Has(chart, static_cast<std::int64_t>(down + 1)));
       EXPECT_TRUE(Has(chart, static_cast<std::int64_t>(nan + 1)));
-      if (buckets >= 10) EXPECT_TRUE(Has(chart, static_cast<std::int64_t>(infinite + 1)));
+      // Of a bucket that holds both, only the first is kept.
+      EXPECT_TRUE(buckets < 10 || Has(chart, static_cast<std::int64_t>(infinite + 1)));
       for (const StoredPoint& point : chart.points) {
         ASSERT_EQ(point.step + 1, point.seq);
         ASSERT_EQ(point.time, 1000 + point.step);

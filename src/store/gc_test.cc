@@ -1,0 +1,197 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <shared_mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "store/maintenance.h"
+#include "store/maintenance_lock.h"
+#include "store/maintenance_test_fixture.h"
+
+namespace roost::store {
+namespace {
+
+using ::testing::HasSubstr;
+
+using GcTest = MaintenanceFixture;
+
+TEST_F(GcTest, KeepsWhatAnyRowNames) {
+  const Digest snapshot = AddSnapshot("print(1)");
+  const Run run = AddRun("a", snapshot);
+  const Digest artifact = AddFile(run, "outputs/x", "artifact");
+  const Digest model = AddModel("net", "weights");
+  const Digest orphan = Put("nobody's");
+  GrowOld();
+  const GcReport report = Collect();
+  EXPECT_EQ(report.runs_removed, 0);
+  EXPECT_EQ(report.blobs_removed, 1);
+  EXPECT_EQ(report.bytes_freed, 8U);
+  EXPECT_TRUE(IsThere(artifact));
+  EXPECT_TRUE(IsThere(model));
+  EXPECT_TRUE(IsThere(DigestOf("print(1)")));
+  EXPECT_FALSE(IsThere(orphan));
+  EXPECT_TRUE(store->snapshots().Get(snapshot));
+}
+
+TEST_F(GcTest, KeepsWhatIsYoungOrWasAskedForLately) {
+  const Digest asked = Put("asked for");
+  GrowOld();
+  const Digest young = Put("young");
+  EXPECT_TRUE(store->blobs().Has(asked));
+  EXPECT_EQ(Collect().blobs_removed, 0);
+  EXPECT_TRUE(IsThere(young));
+  EXPECT_TRUE(IsThere(asked));
+}
+
+TEST_F(GcTest, ADeletedRunGoesWithAllThatIsItsOwn) {
+  const Run run = AddRun("gone", AddSnapshot("print(1)"));
+  const Run other = AddRun("stays");
+  const Digest own = AddFile(run, "outputs/own", "own");
+  const Digest shared = AddFile(run, "outputs/shared", "shared");
+  AddFile(other, "outputs/shared", "shared");
+  LogMetric(run, 700);
+  LogMetric(run, 3);
+  LogMetric(other, 3);
+  const fs::path run_folder = AddLog(run, "hello\n");
+  DeleteRun(run);
+  GrowOld();
+
+  const GcReport report = Collect();
+  EXPECT_EQ(report.runs_removed, 1);
+  EXPECT_EQ(report.blobs_removed, 2);  // own and train.py
+  EXPECT_FALSE(IsThere(own));
+  EXPECT_TRUE(IsThere(shared));
+  EXPECT_FALSE(fs::exists(run_folder));
+  EXPECT_TRUE(fs::is_empty(data() / "removed"));
+  const auto found = store->runs().Get(run.id);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kNotFound);
+  for (const char* table :
+       {"metric_summary", "metric_tail", "metric_chunks", "run_tags", "artifacts"}) {
+    EXPECT_EQ(Number(std::string("SELECT count(*) FROM ") + table +
+                     " WHERE run = " + std::to_string(run.key.value())),
+              0)
+        << table;
+  }
+  EXPECT_EQ(Number("SELECT count(*) FROM snapshots"), 0);
+  EXPECT_EQ(store->metrics().History(other.key, "loss", 0, 10)->size(), 3U);
+  EXPECT_EQ(Collect().blobs_removed, 0);
+}
+
+TEST_F(GcTest, ADryRunCountsTheSameAndRemovesNothing) {
+  const Run run = AddRun("gone", AddSnapshot("print(1)"));
+  const Digest own = AddFile(run, "outputs/own", "own");
+  AddModel("net", "weights");
+  Put("orphan");
+  DeleteRun(run);
+  GrowOld();
+  const GcReport counted = Collect(true);
+  EXPECT_EQ(counted.runs_removed, 1);
+  EXPECT_EQ(counted.blobs_removed, 3);
+  EXPECT_TRUE(IsThere(own));
+  EXPECT_TRUE(store->runs().Get(run.id));
+  const GcReport removed = Collect();
+  EXPECT_EQ(removed.runs_removed, counted.runs_removed);
+  EXPECT_EQ(removed.blobs_removed, counted.blobs_removed);
+  EXPECT_EQ(removed.bytes_freed, counted.bytes_freed);
+}
+
+TEST_F(GcTest, AModelOutlivesItsRun) {
+  const Run run = AddRun("trained", AddSnapshot("print(1)"));
+  const Digest weights = AddFile(run, "outputs/model.pt", "weights");
+  NewModelVersion model;
+  model.name = "net";
+  model.run_id = "trained";
+  model.files.push_back({"model.pt", weights, 7});
+  ASSERT_TRUE(store->models().Register(model));
+  DeleteRun(run);
+  GrowOld();
+  EXPECT_EQ(Collect().runs_removed, 1);
+  EXPECT_TRUE(IsThere(weights));
+  EXPECT_TRUE(IsThere(DigestOf("print(1)")));  // the snapshot of the model's lineage
+}
+
+// What a crash between two steps of a removal leaves behind.
+TEST_F(GcTest, ARemovalThatWasCutOffIsFinishedOrTakenBack) {
+  const Run kept = AddRun("kept");
+  const fs::path folder_of_kept = AddLog(kept, "precious\n");
+  const Run gone = AddRun("gone");
+  LogMetric(gone, 20);
+  const fs::path removed = data() / "removed";
+  ASSERT_TRUE(MakeFolders(removed));
+  fs::rename(folder_of_kept, removed / std::to_string(kept.key.value()));  // row not yet removed
+  ASSERT_TRUE(store->database().Write(Lane::kState, [&](WriteContext& context) -> Status {
+    return context.db.Execute("DELETE FROM runs WHERE id = 'gone'");
+  }));
+  ASSERT_TRUE(MakeFolders(removed / std::to_string(gone.key.value())));  // metrics not yet removed
+  Collect();
+  EXPECT_TRUE(fs::exists(folder_of_kept / "attempt-1/azureml-logs/70_driver_log.txt"));
+  EXPECT_EQ(Number("SELECT count(*) FROM metric_tail"), 0);
+  EXPECT_TRUE(fs::is_empty(removed));
+}
+
+TEST_F(GcTest, RefusesToRunTwiceAtOnce) {
+  const auto lock = LockForMaintenance(*store);
+  ASSERT_TRUE(lock);
+  const auto report = CollectGarbage(*store, kHour, false);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kUnavailable);
+  const auto backup = Backup(*store, folder.path() / "backup");
+  ASSERT_FALSE(backup);
+  EXPECT_THAT(backup.error().message, HasSubstr("under way"));
+  EXPECT_FALSE(CollectGarbage(*store, -1, false));
+}
+
+// Uploaders come and go, with contents that old blobs have too, while garbage is collected all the
+// time: whatever a row names must be there.
+TEST_F(GcTest, NeverTakesABlobFromAWriter) {
+  constexpr int kContents = 40;
+  std::shared_mutex time_stands_still;  // no hours pass between looking for a blob and naming it
+  std::atomic<int> failures = 0;
+  std::atomic<int> uploads = 0;
+  const auto upload = [&](const Run& run, const std::string& path, const std::string& content) {
+    const std::shared_lock lock(time_stands_still);
+    const Digest digest = DigestOf(content);
+    if (!store->blobs().Has(digest) && !store->blobs().Put(content)) ++failures;
+    if (!store->artifacts().Add(run.key, {{path, digest, content.size(), 0}},
+                                Artifacts::Overwrite::kReplace)) {
+      ++failures;
+    }
+    return digest;
+  };
+  const auto upload_until = [&](std::stop_token stop, const Run& run, int start) {
+    for (int round = 0; !stop.stop_requested(); ++round) {
+      const int i = (start + round * 7) % kContents;
+      const std::string path = "outputs/" + std::to_string(i);
+      const Digest digest = upload(run, path, "content " + std::to_string(i));
+      if (!store->blobs().Read(digest)) ++failures;
+      if (!store->artifacts().Remove(run.key, path)) ++failures;
+      ++uploads;
+    }
+  };
+
+  const Run runs[] = {AddRun("a"), AddRun("b"), AddRun("c")};
+  std::int64_t removed = 0;
+  {
+    std::vector<std::jthread> uploaders;
+    for (int i = 0; i < 3; ++i) uploaders.emplace_back(upload_until, std::cref(runs[i]), i);
+    for (int round = 0; round < 10; ++round) {
+      {
+        const std::unique_lock lock(time_stands_still);
+        GrowOld();
+      }
+      removed += Collect().blobs_removed;
+    }
+  }
+  EXPECT_EQ(failures, 0);
+  EXPECT_GT(removed, 0);
+  EXPECT_GT(uploads, 10);
+}
+
+}  // namespace
+}  // namespace roost::store
