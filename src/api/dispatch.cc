@@ -28,11 +28,11 @@ Status CheckQuery(const Request& request, const Route& route) {
   Error error{ErrorCode::kInvalidArgument, "", {}};
   for (const auto& [name, value] : request.query) {
     if (std::find(route.query.begin(), route.query.end(), name) == route.query.end()) {
-      error.details.push_back({name, "There is no query parameter \"" + name + "\" here."});
+      error.details.push_back({name, "is no query parameter of this route"});
     }
   }
   if (error.details.empty()) return {};
-  error.message = error.details.front().message;
+  error.message = "`" + error.details.front().field + "` is no query parameter of this route.";
   return Fail(std::move(error));
 }
 

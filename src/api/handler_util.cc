@@ -32,8 +32,8 @@ Result<std::optional<std::int64_t>> OptionalQueryInteger(const Request& request,
   const auto parsed = std::from_chars(text->data(), end, value);
   if (text->empty() || parsed.ec != std::errc() || parsed.ptr != end || value < min ||
       value > max) {
-    return Invalid(std::string(name), std::string(name) + " must be a whole number from " +
-                                          std::to_string(min) + " to " + std::to_string(max) + ".");
+    return BadField(std::string(name), "must be a whole number from " + std::to_string(min) +
+                                           " to " + std::to_string(max));
   }
   return std::optional<std::int64_t>(value);
 }
@@ -48,7 +48,7 @@ Result<bool> QueryBool(const Request& request, std::string_view name) {
   const auto text = request.QueryValue(name);
   if (!text || *text == "false") return false;
   if (*text == "true") return true;
-  return Invalid(std::string(name), std::string(name) + " must be true or false.");
+  return BadField(std::string(name), "must be true or false");
 }
 
 Result<std::size_t> QueryLimit(const Request& request, std::int64_t otherwise, std::int64_t max) {
@@ -59,8 +59,7 @@ Result<std::size_t> QueryLimit(const Request& request, std::int64_t otherwise, s
 Result<std::string> QueryText(const Request& request, std::string_view name) {
   auto text = request.QueryValue(name);
   if (!text || text->empty()) {
-    return Invalid(std::string(name),
-                   "The query parameter \"" + std::string(name) + "\" is needed.");
+    return BadField(std::string(name), "is needed as a query parameter");
   }
   return std::move(*text);
 }
@@ -70,7 +69,7 @@ Result<std::optional<spec::Lifecycle>> QueryLifecycle(const Request& request) {
   if (!text) return std::optional<spec::Lifecycle>(spec::Lifecycle::kActive);
   if (*text == "all") return std::optional<spec::Lifecycle>();
   if (const auto lifecycle = spec::ParseLifecycle(*text)) return lifecycle;
-  return Invalid("lifecycle", "lifecycle must be active, archived, deleted or all.");
+  return BadField("lifecycle", "must be active, archived, deleted or all");
 }
 
 std::string PageToken(const std::string& last_name) {
@@ -87,7 +86,7 @@ std::string PageToken(const std::string& last_name) {
 Result<std::string> ReadPageToken(const Request& request) {
   const auto token = request.QueryValue("page_token");
   if (!token) return std::string();
-  const auto bad = Invalid("page_token", "page_token must be a page's next_page_token.");
+  const auto bad = BadField("page_token", "must be a page's next_page_token");
   if (token->size() % 2 != 1 || token->front() != 'n') return bad;
   std::string name;
   for (std::size_t i = 1; i < token->size(); i += 2) {
@@ -119,42 +118,39 @@ Result<std::string> ReadIdempotencyKey(const Request& request) {
   bool visible = key.size() <= 200;
   for (const char c : key) visible = visible && c > ' ' && c < 127;
   if (!visible) {
-    return Invalid("Idempotency-Key", "Idempotency-Key takes up to 200 visible characters.");
+    return BadField("Idempotency-Key", "must be up to 200 visible characters");
   }
   return key;
 }
 
-Result<std::map<std::string, std::optional<std::string>>> ReadTags(const Json& object) {
-  std::map<std::string, std::optional<std::string>> tags;
-  if (!object.is_object()) return Invalid("tags", "Tags are an object of texts or nulls.");
-  Error error{ErrorCode::kInvalidArgument, "", {}};
-  for (const auto& [key, value] : object.items()) {
-    std::optional<std::string> text;
-    if (value.is_string()) {
-      text = value.get<std::string>();
-    } else if (!value.is_null()) {
-      error.details.push_back({"tags." + key, "A tag's value is a text or null."});
-      continue;
+void ReadTagsField(spec::JsonReader& reader, NullTags nulls,
+                   std::map<std::string, std::optional<std::string>>* tags) {
+  if (!reader.OptionalStringMap("tags", tags)) return;
+  for (const auto& [key, value] : *tags) {
+    if (!value && nulls == NullTags::kRefused) {
+      reader.AddProblem("tags." + key, "must be a text");
+    } else if (auto checked = spec::CheckTag(key, value); !checked) {
+      reader.AddProblems("tags." + key, checked.error());
     }
-    if (auto checked = spec::CheckTag(key, text); !checked) {
-      error.details.push_back({"tags." + key, checked.error().message});
-      continue;
-    }
-    tags.emplace(key, std::move(text));
   }
-  if (error.details.empty()) return tags;
-  error.message = "The tags are not valid: " + error.details.front().message;
-  return Fail(std::move(error));
 }
 
-Result<std::map<std::string, std::string>> PlainTags(
+std::map<std::string, std::string> PlainTags(
     const std::map<std::string, std::optional<std::string>>& tags) {
   std::map<std::string, std::string> plain;
-  for (const auto& [key, value] : tags) {
-    if (!value) return Invalid("tags." + key, "A new tag needs a text here.");
-    plain.emplace(key, *value);
-  }
+  for (const auto& [key, value] : tags) plain.emplace(key, value.value_or(""));
   return plain;
+}
+
+Status CheckFilePath(const std::string& path) {
+  auto checked = spec::CheckArtifactPath(path);
+  if (checked) return {};
+  return BadField("path", checked.error().message);
+}
+
+tl::unexpected<Error> BadField(const std::string& field, const std::string& problem) {
+  return Fail(
+      {ErrorCode::kInvalidArgument, "`" + field + "` " + problem + ".", {{field, problem}}});
 }
 
 }  // namespace roost::api

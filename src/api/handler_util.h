@@ -42,10 +42,17 @@ Result<store::Run> RequireLiveRun(Services& services, const Request& request);
 // The Idempotency-Key header: visible characters, at most 200.
 Result<std::string> ReadIdempotencyKey(const Request& request);
 
-// {key: text or null}: the merge form of tags in PATCH and PUT.
-Result<std::map<std::string, std::optional<std::string>>> ReadTags(const Json& object);
-// Tags of a new thing that cannot be null.
-Result<std::map<std::string, std::string>> PlainTags(
+// The field `tags` {key: text or null}. In a change null removes the tag; a new thing's tag needs
+// a text.
+enum class NullTags { kAllowed, kRefused };
+void ReadTagsField(spec::JsonReader& reader, NullTags nulls,
+                   std::map<std::string, std::optional<std::string>>* tags);
+std::map<std::string, std::string> PlainTags(
     const std::map<std::string, std::optional<std::string>>& tags);
+
+// A file's path out of a request's path; the error is a sentence.
+Status CheckFilePath(const std::string& path);
+// kInvalidArgument about one part of a request: "`limit` must be 1 to 1000".
+tl::unexpected<Error> BadField(const std::string& field, const std::string& problem);
 
 }  // namespace roost::api

@@ -28,13 +28,13 @@ class BatchReader {
       if (key == "writer") {
         std::string_view text;
         if (value.get(text) || text.size() > 128) {
-          Add("writer", "writer is a text of at most 128 characters.");
+          Add("writer", "must be a text of at most 128 bytes");
         } else {
           batch_.writer = text;
         }
       } else if (key == "batch") {
         if (value.get(batch_.number) || batch_.number < 1) {
-          Add("batch", "batch is a whole number from 1.");
+          Add("batch", "must be a whole number from 1");
         }
       } else if (key == "points") {
         ReadList(value, "points", [this](auto item, const auto& path) { ReadPoint(item, path); });
@@ -47,10 +47,11 @@ class BatchReader {
       }
     }
     if (batch_.writer.empty() != (batch_.number == 0)) {
-      Add("batch", "writer and batch go together.");
+      Add("batch", "and `writer` go together");
     }
     if (error_.details.empty()) return std::move(batch_);
-    error_.message = "The metrics are not valid: " + error_.details.front().message;
+    const Problem& first = error_.details.front();
+    error_.message = "The metrics are not valid: `" + first.field + "` " + first.message;
     return tl::unexpected<Error>(std::move(error_));
   }
 
@@ -70,14 +71,14 @@ class BatchReader {
     }
   }
   void Unknown(const std::string& prefix, std::string_view key) {
-    Add(prefix + std::string(key), "There is no field \"" + std::string(key) + "\" here.");
+    Add(prefix + std::string(key), "is no field here");
   }
 
   template <class ReadItem>
   void ReadList(dom::element value, std::string_view name, const ReadItem& read) {
     dom::array items;
     if (value.get(items)) {
-      if (!value.is_null()) Add(std::string(name), std::string(name) + " is a list.");
+      if (!value.is_null()) Add(std::string(name), "must be a list");
       return;
     }
     std::size_t index = 0;
@@ -85,7 +86,7 @@ class BatchReader {
       const Path path{name, index++};
       dom::object object;
       if (item.get(object)) {
-        Add(std::string(name) + "[" + std::to_string(path.index) + "]", "This is no object.");
+        Add(std::string(name) + "[" + std::to_string(path.index) + "]", "must be an object");
       } else {
         read(object, path);
       }
@@ -119,7 +120,7 @@ class BatchReader {
 
   bool ReadName(dom::element value, const Path& path, std::string_view* name) {
     if (value.get(*name)) {
-      Add(path.Field("name"), "name is a text.");
+      Add(path.Field("name"), "must be a text");
       return false;
     }
     if (*name == checked_name_) return true;
@@ -162,22 +163,22 @@ class BatchReader {
         has_value = ReadNumber(value, &point.value);
         if (!has_value) {
           return Add(path.Field("value"),
-                     "value is a number, \"NaN\", \"Infinity\" or \"-Infinity\".");
+                     "must be a number, \"NaN\", \"Infinity\" or \"-Infinity\"");
         }
       } else if (key == "step") {
         if (!value.is_null() && !ReadStep(value, &point.step)) {
-          return Add(path.Field("step"), "step is a whole number from 0.");
+          return Add(path.Field("step"), "must be a whole number from 0");
         }
       } else if (key == "time") {
         if (!value.is_null() && !ReadTime(value, &point.time)) {
-          return Add(path.Field("time"), "time is an ISO 8601 text or unix microseconds.");
+          return Add(path.Field("time"), "must be an ISO 8601 text or unix microseconds");
         }
       } else {
         return Unknown(path.Field(""), key);
       }
     }
-    if (!has_name) return Add(path.Field("name"), "name is needed.");
-    if (!has_value) return Add(path.Field("value"), "value is needed.");
+    if (!has_name) return Add(path.Field("name"), "is required");
+    if (!has_value) return Add(path.Field("value"), "is required");
     SeriesOf(name).points.push_back(point);
   }
 
@@ -228,14 +229,13 @@ class BatchReader {
         return Unknown(path.Field(""), key);
       }
       if (!good) {
-        return Add(path.Field(key), std::string(key) +
-                                        " is a list as long as the others: value "
-                                        "of numbers, step of whole numbers from 0, "
-                                        "time of ISO 8601 texts or microseconds.");
+        return Add(path.Field(key),
+                   "must be a list as long as the others: value of numbers, step of whole numbers "
+                   "from 0, time of ISO 8601 texts or microseconds");
       }
     }
-    if (!has_name) return Add(path.Field("name"), "name is needed.");
-    if (!has_value) return Add(path.Field("value"), "value is needed.");
+    if (!has_name) return Add(path.Field("name"), "is required");
+    if (!has_value) return Add(path.Field("value"), "is required");
     auto& kept = SeriesOf(name).points;
     if (kept.empty()) {
       kept = std::move(points);
@@ -257,7 +257,7 @@ class BatchReader {
       } else if (key == "type") {
         const auto type = value.get(text) ? std::nullopt : spec::ParseMetricType(text);
         if (!type || *type == spec::MetricType::kScalar) {
-          return Add(path.Field("type"), "type is no type of entry.");
+          return Add(path.Field("type"), "must be a type of entry, like table");
         }
         entry.type = *type;
         has_type = true;
@@ -267,25 +267,25 @@ class BatchReader {
       } else if (key == "step") {
         std::int64_t step = 0;
         if (!value.is_null() && !ReadStep(value, &step)) {
-          return Add(path.Field("step"), "step is a whole number from 0.");
+          return Add(path.Field("step"), "must be a whole number from 0");
         }
         if (!value.is_null()) entry.step = step;
       } else if (key == "time") {
         if (!value.is_null() && !ReadTime(value, &entry.time)) {
-          return Add(path.Field("time"), "time is an ISO 8601 text or unix microseconds.");
+          return Add(path.Field("time"), "must be an ISO 8601 text or unix microseconds");
         }
       } else if (key == "description") {
         if (value.get(text) || text.size() > spec::kMaxDescription) {
-          return Add(path.Field("description"), "description is a text of at most 5000 bytes.");
+          return Add(path.Field("description"), "must be a text of at most 5000 bytes");
         }
         entry.description = text;
       } else {
         return Unknown(path.Field(""), key);
       }
     }
-    if (!has_name) return Add(path.Field("name"), "name is needed.");
-    if (!has_type) return Add(path.Field("type"), "type is needed.");
-    if (!has_value) return Add(path.Field("value"), "value is needed.");
+    if (!has_name) return Add(path.Field("name"), "is required");
+    if (!has_type) return Add(path.Field("type"), "is required");
+    if (!has_value) return Add(path.Field("value"), "is required");
     if (auto checked = spec::CheckMetricEntry(entry); !checked) {
       return Add(path.Field("value"), checked.error().message);
     }

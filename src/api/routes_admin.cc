@@ -47,7 +47,7 @@ Result<Response> CreateToken(Services& services, Request& request) {
   if (reader.String("name", &name, {.required = true, .max_length = 128, .may_be_empty = false})) {
     for (const char c : name) {
       if (static_cast<unsigned char>(c) <= ' ' || c == '/' || c == 127) {
-        reader.AddProblem("name", "A token's name has no blanks, slashes or control characters.");
+        reader.AddProblem("name", "must not contain blanks, slashes or control characters");
         break;
       }
     }
@@ -82,7 +82,7 @@ Result<Response> PostBackup(Services& services, Request& request) {
   spec::JsonReader reader(body);
   std::string folder;
   if (reader.String("folder", &folder, {.required = true}) && !folder.starts_with('/')) {
-    reader.AddProblem("folder", "folder is an absolute path on the server's machine.");
+    reader.AddProblem("folder", "must be an absolute path on the server's machine");
   }
   ROOST_TRY(reader.Finish("The request is not valid"));
   ROOST_ASSIGN(const store::BackupReport report, store::Backup(services.store, folder));

@@ -28,15 +28,6 @@ Result<Response> MoveLifecycle(Services& services, const Request& request,
   return JsonResponse(200, ExperimentJson(after));
 }
 
-void ReadTagsField(spec::JsonReader* reader,
-                   std::map<std::string, std::optional<std::string>>* tags) {
-  const Json* given = reader->Any("tags");
-  if (!given || given->is_null()) return;
-  auto parsed = ReadTags(*given);
-  if (parsed) *tags = std::move(*parsed);
-  if (!parsed) reader->AddProblems("", parsed.error());
-}
-
 }  // namespace
 
 Result<Response> ListExperiments(Services& services, Request& request) {
@@ -57,16 +48,15 @@ Result<Response> CreateExperiment(Services& services, Request& request) {
   std::string name, description;
   if (reader.String("name", &name, {.required = true})) {
     if (auto checked = spec::CheckExperimentName(name); !checked) {
-      reader.AddProblems("", checked.error());
+      reader.AddProblems("name", checked.error());
     }
   }
   reader.String("description", &description, {.max_length = spec::kMaxDescription});
   std::map<std::string, std::optional<std::string>> tags;
-  ReadTagsField(&reader, &tags);
+  ReadTagsField(reader, NullTags::kRefused, &tags);
   ROOST_TRY(reader.Finish("The experiment is not valid"));
-  ROOST_ASSIGN(const auto plain, PlainTags(tags));
   ROOST_ASSIGN(const store::Experiment experiment,
-               services.store.experiments().Create(name, description, plain));
+               services.store.experiments().Create(name, description, PlainTags(tags)));
   return JsonResponse(201, ExperimentJson(experiment));
 }
 
@@ -84,7 +74,7 @@ Result<Response> PatchExperiment(Services& services, Request& request) {
     description = text;
   }
   std::map<std::string, std::optional<std::string>> tags;
-  ReadTagsField(&reader, &tags);
+  ReadTagsField(reader, NullTags::kAllowed, &tags);
   ROOST_TRY(reader.Finish("The change is not valid"));
   ROOST_ASSIGN(const store::Experiment before, RequireExperiment(services, request));
   ROOST_TRY(services.store.experiments().Update(before.id, description, tags));

@@ -88,7 +88,7 @@ Result<Response> ListRunFiles(Services& services, Request& request) {
 
 Result<Response> GetRunFile(Services& services, Request& request) {
   const std::string& path = request.parameters[1];
-  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_TRY(CheckFilePath(path));
   ROOST_ASSIGN(const store::Run run, RequireRun(services, request));
   const auto artifact = services.store.artifacts().Get(run.key, path);
   if (artifact) {
@@ -109,7 +109,7 @@ Result<Response> GetRunFile(Services& services, Request& request) {
 Result<std::unique_ptr<BodySink>> PutRunFile(Services& services, Request& request) {
   const std::string& path = request.parameters[1];
   ROOST_ASSIGN(const bool overwrite, QueryBool(request, "overwrite"));
-  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_TRY(CheckFilePath(path));
   ROOST_ASSIGN(const store::Run run, RequireLiveRun(services, request));
   ROOST_ASSIGN(auto writer, services.store.blobs().NewWriter());
   using Overwrite = store::Artifacts::Overwrite;

@@ -30,7 +30,7 @@ Result<Response> GetLog(Services& services, Request& request) {
   ROOST_ASSIGN(const std::int64_t attempt, QueryInteger(request, "attempt", 0, 1, 1'000'000));
   ROOST_ASSIGN(const bool follow, QueryBool(request, "follow"));
   ROOST_ASSIGN(const bool fold, QueryBool(request, "fold"));
-  if (tail && given_offset) return Invalid("tail", "tail and offset exclude each other.");
+  if (tail && given_offset) return BadField("tail", "excludes `offset`; give one of the two");
   ROOST_ASSIGN(const store::Run run, RequireRun(services, request));
 
   LogSource::Options options;

@@ -22,38 +22,23 @@ struct ModelRequest {
   bool has_files = false;
 };
 
-void ReadFiles(const Json& files, spec::JsonReader* reader, std::vector<store::ModelFile>* to) {
-  if (!files.is_array()) return reader->AddProblem("files", "files is a list.");
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::string field = "files[" + std::to_string(i) + "]";
-    if (!files[i].is_object()) {
-      reader->AddProblem(field, "A file is {path, digest, size}.");
-      continue;
+void ReadFile(spec::JsonReader& reader, std::vector<store::ModelFile>* to) {
+  store::ModelFile file;
+  std::string digest;
+  std::int64_t size = 0;
+  if (reader.String("path", &file.path, {.required = true})) {
+    if (auto checked = spec::CheckArtifactPath(file.path); !checked) {
+      reader.AddProblems("path", checked.error());
     }
-    store::ModelFile file;
-    std::string digest;
-    std::int64_t size = 0;
-    spec::JsonReader item(files[i], field + ".");
-    item.String("path", &file.path, {.required = true});
-    item.String("digest", &digest, {.required = true});
-    item.Integer("size", &size, 0, INT64_MAX);
-    if (auto parsed = Digest::Parse(digest); parsed) {
-      file.digest = *parsed;
-    } else if (!digest.empty()) {
-      item.AddProblem("digest", parsed.error().message);
-    }
-    if (!file.path.empty()) {
-      if (auto checked = spec::CheckArtifactPath(file.path); !checked) {
-        item.AddProblem("path", checked.error().message);
-      }
-    }
-    if (auto finished = item.Finish("The file is not valid"); !finished) {
-      reader->AddProblems("", finished.error());
-      continue;
-    }
-    file.size = static_cast<std::uint64_t>(size);
-    to->push_back(std::move(file));
   }
+  if (reader.String("digest", &digest, {.required = true})) {
+    const auto parsed = Digest::Parse(digest);
+    if (parsed) file.digest = *parsed;
+    if (!parsed) reader.AddProblem("digest", "must be b2: and 64 hex digits");
+  }
+  reader.Integer("size", &size, 0, INT64_MAX);
+  file.size = static_cast<std::uint64_t>(size);
+  to->push_back(std::move(file));
 }
 
 Result<ModelRequest> ReadModelRequest(const Json& body) {
@@ -72,33 +57,27 @@ Result<ModelRequest> ReadModelRequest(const Json& body) {
   reader.String("framework", &model.framework, {.max_length = 256});
   reader.String("framework_version", &model.framework_version, {.max_length = 256});
   reader.StringMap("properties", &model.properties);
-  if (const Json* tags = reader.Any("tags"); tags && !tags->is_null()) {
-    auto parsed = ReadTags(*tags);
-    auto plain = parsed ? PlainTags(*parsed) : tl::unexpected<Error>(parsed.error());
-    if (plain) model.tags = std::move(*plain);
-    if (!plain) reader.AddProblems("", plain.error());
-  }
-  if (const Json* files = reader.Any("files"); files && !files->is_null()) {
+  std::map<std::string, std::optional<std::string>> tags;
+  ReadTagsField(reader, NullTags::kRefused, &tags);
+  model.tags = PlainTags(tags);
+  if (reader.Objects("files", [&](spec::JsonReader& item) { ReadFile(item, &model.files); })) {
     read.has_files = true;
-    ReadFiles(*files, &reader, &model.files);
-    if (files->is_array() && files->empty()) {
-      reader.AddProblem("files", "A model needs at least one file.");
-    }
-    if (!read.path.empty()) reader.AddProblem("path", "path and files exclude each other.");
+    if (model.files.empty()) reader.AddProblem("files", "must have at least one file");
+    if (!read.path.empty()) reader.AddProblem("path", "excludes `files`; give one of the two");
   } else if (model.run_id.empty()) {
-    reader.AddProblem("run_id", "Give run_id (and path), or files that were sent as blobs.");
+    reader.AddProblem("run_id", "or `files` is required");
   }
   ROOST_TRY(reader.Finish("The model is not valid"));
   return read;
 }
 
-Result<store::ModelVersion> RegisterFiles(Services& services, ModelRequest read) {
+Result<store::ModelVersion> RegisterFiles(Services& services, ModelRequest& read) {
   for (std::size_t i = 0; i < read.model.files.size(); ++i) {
     store::ModelFile& file = read.model.files[i];
     const auto size = services.store.blobs().Size(file.digest);
     if (!size) {
-      return Invalid("files[" + std::to_string(i) + "].digest",
-                     "The content of " + file.path + " is not here; send it with POST /blobs.");
+      return BadField("files[" + std::to_string(i) + "].digest",
+                      "names content that is not here; send it with POST /blobs first");
     }
     file.size = *size;
   }
@@ -119,6 +98,19 @@ Result<store::ModelVersion> RegisterFromRun(Services& services, const ModelReque
   return engine::RegisterModel(services.store, from, read.model.submitter);
 }
 
+// A known key gave the version that it made the first time; another request must not take that for
+// its own. What can be changed later (description, tags) is not compared.
+Status CheckRepeated(const store::NewModelVersion& asked, const store::ModelVersion& given) {
+  if (asked.name == given.name && asked.run_id == given.run_id &&
+      asked.framework == given.framework && asked.framework_version == given.framework_version &&
+      asked.properties == given.properties) {
+    return {};
+  }
+  return Fail(ErrorCode::kConflict, "The Idempotency-Key belongs to another request, which made " +
+                                        given.name + " version " + std::to_string(given.version) +
+                                        ".");
+}
+
 Result<store::ModelVersion> RequireVersion(Services& services, const Request& request) {
   const std::string& text = request.parameters[1];
   std::optional<std::int64_t> version;
@@ -127,7 +119,7 @@ Result<store::ModelVersion> RequireVersion(Services& services, const Request& re
     const char* end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, number);
     if (parsed.ec != std::errc() || parsed.ptr != end || number < 1) {
-      return Invalid("version", "A version is a number from 1, or latest.");
+      return BadField("version", "must be a number from 1, or latest");
     }
     version = number;
   }
@@ -153,6 +145,7 @@ Result<Response> ListModels(Services& services, Request& request) {
 }
 
 Result<Response> RegisterModelVersion(Services& services, Request& request) {
+  const Micros began = services.options.clock->Now();
   ROOST_ASSIGN(const std::string key, ReadIdempotencyKey(request));
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
   ROOST_ASSIGN(ModelRequest read, ReadModelRequest(body));
@@ -197,11 +190,7 @@ Result<Response> PatchModelVersion(Services& services, Request& request) {
     description = text;
   }
   std::map<std::string, std::optional<std::string>> tags;
-  if (const Json* given = reader.Any("tags"); given && !given->is_null()) {
-    auto parsed = ReadTags(*given);
-    if (parsed) tags = std::move(*parsed);
-    if (!parsed) reader.AddProblems("", parsed.error());
-  }
+  ReadTagsField(reader, NullTags::kAllowed, &tags);
   ROOST_TRY(reader.Finish("The change is not valid"));
   ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
   ROOST_TRY(services.store.models().Update(version.name, version.version, description, tags));
@@ -228,7 +217,7 @@ Result<Response> ListModelFiles(Services& services, Request& request) {
 
 Result<Response> GetModelFile(Services& services, Request& request) {
   const std::string& path = request.parameters[2];
-  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_TRY(CheckFilePath(path));
   ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
   ROOST_ASSIGN(const auto files, services.store.models().Files(version.name, version.version));
   const auto found = std::find_if(files.begin(), files.end(),

@@ -22,10 +22,9 @@ Result<Response> MoveLifecycle(Services& services, const Request& request,
   return Changed(services, run);
 }
 
-// {"code", "message", "debug_stack_trace", ...} of docs/wire.md, checked; its text to be stored.
-Result<std::string> ReadRunError(const Json& error) {
+// {"code", "message", "debug_stack_trace", ...} of docs/wire.md, as the text to be stored.
+std::string ReadRunError(spec::JsonReader& reader) {
   Json kept = Json::object();
-  spec::JsonReader reader(error, "error.");
   std::string code = "UserError", message;
   reader.String("code", &code, {.max_length = 256, .may_be_empty = false});
   reader.String("message", &message, {.required = true});
@@ -35,7 +34,6 @@ Result<std::string> ReadRunError(const Json& error) {
     std::string text;
     if (reader.String(name, &text)) kept[name] = text;
   }
-  ROOST_TRY(reader.Finish("The error is not valid"));
   return Dump(kept);
 }
 
@@ -80,19 +78,14 @@ Result<Response> PostRunStatus(Services& services, Request& request) {
   std::optional<spec::RunState> state;
   if (reader.String("status", &status, {.required = true})) {
     state = spec::ParseRunState(status);
-    if (!state) reader.AddProblem("status", "\"" + status + "\" is no state of a run.");
+    if (!state) reader.AddProblem("status", "must be a state of a run, like Completed");
   }
   if (reader.String("ended_at", &ended_at)) {
     const auto time = ParseTime(ended_at);
     if (time) ended = *time;
     if (!time) reader.AddProblem("ended_at", time.error().message);
   }
-  if (const Json* error = reader.Any("error"); error && !error->is_null()) {
-    auto read = error->is_object() ? ReadRunError(*error)
-                                   : Result<std::string>(Invalid("error", "error is an object."));
-    if (read) error_json = std::move(*read);
-    if (!read) reader.AddProblems("", read.error());
-  }
+  reader.Object("error", [&](spec::JsonReader& nested) { error_json = ReadRunError(nested); });
   ROOST_TRY(reader.Finish("The status is not valid"));
   ROOST_ASSIGN(const store::Run before, RequireLiveRun(services, request));
   ROOST_ASSIGN(const store::Run run,
@@ -102,7 +95,11 @@ Result<Response> PostRunStatus(Services& services, Request& request) {
 
 Result<Response> PutRunTags(Services& services, Request& request) {
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  ROOST_ASSIGN(const auto tags, ReadTags(body));
+  const Json wrapped = {{"tags", body}};
+  spec::JsonReader reader(wrapped);
+  std::map<std::string, std::optional<std::string>> tags;
+  ReadTagsField(reader, NullTags::kAllowed, &tags);
+  ROOST_TRY(reader.Finish("The tags are not valid"));
   ROOST_ASSIGN(const store::Run run, RequireLiveRun(services, request));
   ROOST_TRY(services.store.runs().SetTags(run.key, tags));
   return Changed(services, run);
@@ -120,23 +117,16 @@ Result<Response> DeleteRunTag(Services& services, Request& request) {
 
 Result<Response> PostRunProperties(Services& services, Request& request) {
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  const Json wrapped = {{"properties", body}};
+  spec::JsonReader reader(wrapped);
   std::map<std::string, std::string> properties;
-  Error error{ErrorCode::kInvalidArgument, "", {}};
-  for (const auto& [key, value] : body.items()) {
-    if (!value.is_string()) {
-      error.details.push_back({key, "A property's value is a text."});
-      continue;
+  reader.StringMap("properties", &properties);
+  for (const auto& [key, value] : properties) {
+    if (auto checked = spec::CheckTag(key, value); !checked) {
+      reader.AddProblems("properties." + key, checked.error());
     }
-    std::string text = value.get<std::string>();
-    if (auto checked = spec::CheckTag(key, text); !checked) {
-      error.details.push_back({key, checked.error().message});
-    }
-    properties.emplace(key, std::move(text));
   }
-  if (!error.details.empty()) {
-    error.message = "The properties are not valid: " + error.details.front().message;
-    return Fail(std::move(error));
-  }
+  ROOST_TRY(reader.Finish("The properties are not valid"));
   ROOST_ASSIGN(const store::Run run, RequireLiveRun(services, request));
   ROOST_TRY(services.store.runs().AddProperties(run.key, properties));
   return Changed(services, run);

@@ -17,12 +17,12 @@ Result<store::RunSearch> ReadSearch(const Request& request) {
   search.experiments = request.QueryValues("experiment");
   if (const auto filter = request.QueryValue("filter"); filter && !filter->empty()) {
     auto parsed = spec::ParseFilter(*filter);
-    if (!parsed) return Invalid("filter", parsed.error().message);
+    if (!parsed) return BadField("filter", "is not valid: " + parsed.error().message);
     search.filter = std::move(*parsed);
   }
   if (const auto order = request.QueryValue("order_by"); order && !order->empty()) {
     auto parsed = spec::ParseOrderBy(*order);
-    if (!parsed) return Invalid("order_by", parsed.error().message);
+    if (!parsed) return BadField("order_by", "is not valid: " + parsed.error().message);
     search.order = std::move(*parsed);
   }
   ROOST_ASSIGN(search.lifecycle, QueryLifecycle(request));
@@ -37,7 +37,7 @@ Result<bool> WantsMetrics(const Request& request) {
   const auto include = request.QueryValue("include");
   if (!include) return false;
   if (*include == "metrics") return true;
-  return Invalid("include", "include can be metrics.");
+  return BadField("include", "must be metrics");
 }
 
 Result<Json> RunsJson(Services& services, const std::vector<store::Run>& runs, bool with_metrics) {
@@ -83,7 +83,11 @@ Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
   if (auto checked = spec::CheckExperimentName(run.experiment); !checked) {
     reader.AddProblems("experiment", checked.error());
   }
-  reader.String("run_id", &run.id, {.max_length = 255});
+  if (reader.String("run_id", &run.id)) {
+    if (auto checked = spec::CheckRunId(run.id); !checked) {
+      reader.AddProblems("run_id", checked.error());
+    }
+  }
   reader.String("display_name", &run.display_name, {.max_length = spec::kMaxDisplayName});
   reader.String("description", &run.description, {.max_length = spec::kMaxDescription});
   reader.String("parent", &run.parent);
@@ -97,7 +101,7 @@ Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
     if (state == spec::RunState::kRunning || state == spec::RunState::kNotStarted) {
       run.state = *state;
     } else {
-      reader.AddProblem("status", "status must be Running or NotStarted.");
+      reader.AddProblem("status", "must be Running or NotStarted");
     }
   }
   if (reader.String("snapshot", &snapshot)) {
@@ -105,11 +109,7 @@ Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
     if (digest) run.snapshot = *digest;
     if (!digest) reader.AddProblem("snapshot", digest.error().message);
   }
-  if (const Json* tags = reader.Any("tags"); tags && !tags->is_null()) {
-    auto parsed = ReadTags(*tags);
-    if (parsed) run.tags = std::move(*parsed);
-    if (!parsed) reader.AddProblems("tags", parsed.error());
-  }
+  ReadTagsField(reader, NullTags::kAllowed, &run.tags);
   reader.StringMap("properties", &run.properties);
   ROOST_TRY(reader.Finish("The run is not valid"));
   return run;
@@ -190,11 +190,16 @@ Result<Response> SubmitRun(Services& services, Request& request) {
 }
 
 Result<Response> CreateTrackedRun(Services& services, Request& request) {
+  const Micros began = services.options.clock->Now();
+  ROOST_ASSIGN(const std::string key, ReadIdempotencyKey(request));
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  ROOST_ASSIGN(const engine::Engine::TrackedRun tracked, ReadTrackedRun(body));
+  ROOST_ASSIGN(engine::Engine::TrackedRun tracked, ReadTrackedRun(body));
   ROOST_TRY(CheckParent(services, request, tracked.parent));
+  tracked.idempotency_key = key;
+  tracked.request_digest = DigestOf(Dump(body)).ToText();
   ROOST_ASSIGN(const store::Run run, services.engine.CreateTracked(tracked, request.token.name));
-  return OneRun(services, 201, run);
+  const bool repeated = !key.empty() && run.created_at < began;
+  return OneRun(services, repeated ? 200 : 201, run);
 }
 
 Result<Response> GetRun(Services& services, Request& request) {

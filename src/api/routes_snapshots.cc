@@ -15,7 +15,7 @@ namespace {
 
 Result<Digest> ReadSnapshotId(const Request& request) {
   auto digest = Digest::Parse(request.parameters[0]);
-  if (!digest) return Invalid("snapshot_id", digest.error().message);
+  if (!digest) return BadField("snapshot_id", "must be b2: and 64 hex digits");
   return digest;
 }
 
@@ -37,7 +37,7 @@ Result<Response> CreateSnapshot(Services& services, Request& request) {
 Result<std::unique_ptr<BodySink>> UploadBlobs(Services& services, Request& request) {
   const std::string& type = request.Header(HeaderName::kContentType);
   if (type != "application/vnd.roost.blobs") {
-    return Invalid("Content-Type", "Blobs are sent as application/vnd.roost.blobs.");
+    return BadField("Content-Type", "must be application/vnd.roost.blobs");
   }
   return MakeBlobsSink(services.store.blobs());
 }
@@ -67,7 +67,7 @@ Result<Response> GetSnapshotArchive(Services& services, Request& request) {
 Result<Response> GetSnapshotFile(Services& services, Request& request) {
   ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
   const std::string& path = request.parameters[1];
-  ROOST_TRY(spec::CheckArtifactPath(path));
+  ROOST_TRY(CheckFilePath(path));
   ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
   const auto found =
       std::find_if(manifest.files.begin(), manifest.files.end(),

@@ -1,6 +1,6 @@
 #include "api/run_logs.h"
 
-#include "spec/run_definition.h"
+#include "api/handler_util.h"
 #include "spec/run_layout.h"
 
 namespace roost::api {
@@ -27,9 +27,7 @@ Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& r
 
 Result<fs::path> RunLogPath(store::Store& store, const store::Run& run, const std::string& path,
                             int attempt) {
-  if (auto checked = spec::CheckArtifactPath(path); !checked) {
-    return tl::unexpected<Error>(std::move(checked.error()));
-  }
+  ROOST_TRY(CheckFilePath(path));
   if (!path.starts_with(spec::kLogPrefix)) {
     return Fail(ErrorCode::kNotFound, "Run " + run.id.value() + " has no log \"" + path +
                                           "\"; logs are named " + spec::kLogPrefix +

@@ -56,13 +56,15 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, stor
   std::unique_ptr<Server> server(new Server());
   server->state_ = std::make_unique<State>(options, store, engine);
   State& state = *server->state_;
+  ROOST_ASSIGN(state.http, HttpServer::Start(options.http, state.dispatcher, state.pool));
+  state.services.address = server->address();
   store.SetCommitListener([&state](const store::CommitNotice& notice) {
     state.stats.CountCommit();
     if (notice.last_event_id != 0) state.run_access.ForgetAttempts();
     state.hub.OnCommit(notice);
   });
-  ROOST_ASSIGN(state.http, HttpServer::Start(options.http, state.dispatcher, state.pool));
-  state.services.address = server->address();
+  // What was committed between the hub's making and its listening.
+  state.hub.OnCommit({store.events().LastId(), {}});
   LogInfo("listening", {{"address", server->address()}});
   return server;
 }
@@ -77,8 +79,10 @@ std::string Server::address() const {
 
 void Server::Stop() {
   if (!state_) return;
-  state_->store.SetCommitListener(nullptr);
-  if (state_->http) state_->http->Stop();
+  if (state_->http) {
+    state_->store.SetCommitListener(nullptr);
+    state_->http->Stop();
+  }
   state_->pool.Stop();
 }
 
