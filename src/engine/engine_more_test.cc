@@ -1,3 +1,9 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "engine/engine_test_support.h"
@@ -128,6 +134,98 @@ TEST_F(EngineMoreTest, TheHookGetsTheRunInItsEnvironmentAndOnItsInput) {
   EXPECT_EQ(body["run_id"], run.id.value());
   EXPECT_EQ(body["status"], "Failed");
   EXPECT_EQ(body["definition"]["command"], "true");
+}
+
+// Takes one HTTP request and gives its body.
+std::string TakeOneRequest(int listener) {
+  const Fd connection(accept(listener, nullptr, nullptr));
+  std::string request;
+  char buffer[4096];
+  for (;;) {
+    const auto head = request.find("\r\n\r\n");
+    const auto length = request.find("Content-Length: ");
+    if (head != std::string::npos && length != std::string::npos &&
+        request.size() >= head + 4 + std::stoul(request.substr(length + 16))) {
+      const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+      EXPECT_TRUE(WriteAll(connection.get(), answer, "socket"));
+      return request.substr(head + 4);
+    }
+    const ssize_t count = read(connection.get(), buffer, sizeof buffer);
+    if (count <= 0) return request;
+    request.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+TEST_F(EngineMoreTest, AHooksUrlGetsTheRunByPost) {
+  const Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  ASSERT_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  auto body = std::async(std::launch::async, TakeOneRequest, listener.get());
+
+  setenv("no_proxy", "127.0.0.1", 1);
+  world.options.on_run_end = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/end";
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  world.End(world.BeginRun(run.id), 0);
+  const auto told = nlohmann::json::parse(body.get(), nullptr, false);
+  ASSERT_TRUE(told.is_object());
+  EXPECT_EQ(told["run_id"], run.id.value());
+}
+
+TEST_F(EngineMoreTest, ARunIsCanceledWhileItsFolderIsBeingMade) {
+  std::promise<void> canceled;
+  world.options.after_step = [&](std::string_view step) {
+    if (step == "prepared") canceled.get_future().wait();
+  };
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("true"));
+  world.Await(run.id, RunState::kPreparing);
+  const auto asked = world.engine->Cancel(run.id);
+  canceled.set_value();
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->state, RunState::kCanceled);
+  EXPECT_TRUE(world.WaitUntil([&] {
+    return !fs::exists(spec::RunLayout(world.store->data_folder(), run.id, 1).attempt_folder());
+  }));
+  world.OnLoop([&] { EXPECT_TRUE(world.fake->started.empty()); });
+  EXPECT_EQ(world.engine->Queue().cpus_used, 0);
+}
+
+// A copy of the store alone, as a backup holds it, with a run that is still going elsewhere.
+TEST_F(EngineMoreTest, ARunThatWasLiveInABackupIsEndedAndNeverStartedAgain) {
+  world.StartWithFake();
+  const store::Run running = world.Submit(EngineWorld::Command("true"));
+  world.BeginRun(running.id);
+  const store::Run starting = world.Submit(EngineWorld::Command("true"));
+  world.AwaitLaunch(starting.id);
+  world.Close();
+  ASSERT_TRUE(RemoveTree(folder.path() / "data" / "runs"));
+  world.StartWithFake();
+  for (const store::Run& run : {running, starting}) {
+    const store::Run done = world.AwaitEnd(run.id);
+    EXPECT_EQ(done.state, RunState::kFailed);
+    EXPECT_THAT(done.reason, HasSubstr("backup"));
+  }
+  world.OnLoop([&] {
+    EXPECT_TRUE(world.fake->started.empty());
+    EXPECT_TRUE(world.fake->reattached.empty());
+  });
+}
+
+TEST_F(EngineMoreTest, ACommandFindsTheServersInterpreterOnItsPath) {
+  world.options.default_python = "/bin/sh";
+  world.StartWithFake();
+  const store::Run run = world.Submit(EngineWorld::Command("python train.py"));
+  EXPECT_THAT(world.AwaitLaunch(run.id).environment.at("PATH"), testing::StartsWith("/bin:"));
+  world.StopEngine();
+  world.options.default_python = "";
+  world.StartWithFake();
+  EXPECT_TRUE(world.engine->Submit(EngineWorld::Command("true"), "tester", "", ""));
 }
 
 TEST_F(EngineMoreTest, AHookThatHangsHoldsNothingUp) {

@@ -100,6 +100,7 @@ struct Engine::State {
   void OnPrepared(RunKey key, int attempt, const Status& prepared);
   void Launch(RunKey key);
   Status RecordLaunch(LiveRun& live, const std::string& token);
+  spec::LaunchRequest MakeRequest(const LiveRun& live, const std::string& token) const;
   void FailToStart(RunKey key, const Error& error);
 
   // supervise.cc: launch events -> states.

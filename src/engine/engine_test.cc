@@ -189,6 +189,20 @@ TEST_F(EngineTest, AFailedRunKeepsItsFilesAndItsError) {
   EXPECT_THAT(world.Log(done), HasSubstr("ValueError"));
 }
 
+TEST_F(EngineTest, AFileThatCannotBeKeptIsNamedAndStaysOnDisk) {
+  const store::Run run = world.Submit(Ask(1));
+  const spec::LaunchRequest request = world.BeginRun(run.id);
+  const fs::path outputs = fs::path(request.working_folder) / "outputs";
+  WriteText(outputs / "good.txt", "good");
+  WriteText(outputs / "bad\xff.txt", "bad");
+  world.End(request, 0);
+  const store::Run done = world.AwaitEnd(run.id);
+  EXPECT_EQ(done.state, RunState::kCompleted);
+  EXPECT_THAT(done.reason, HasSubstr("1 file could not be kept"));
+  EXPECT_EQ(world.ArtifactText(done, "outputs/good.txt"), "good");
+  EXPECT_TRUE(fs::exists(outputs / "bad\xff.txt"));
+}
+
 TEST_F(EngineTest, FilesInLogsAreArtifactsWhileTheRunGoesOn) {
   const store::Run run = world.Submit(Ask(1));
   const spec::LaunchRequest request = world.BeginRun(run.id);

@@ -60,6 +60,33 @@ Status Engine::State::RecordLaunch(LiveRun& live, const std::string& token) {
   return {};
 }
 
+spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
+                                               const std::string& token) const {
+  const spec::RunLayout layout = LayoutOf(live);
+  RunIdentity identity;
+  identity.server_url = options.server_url;
+  identity.token = token;
+  identity.launch_id = live.launch_id;
+  identity.attempt = live.attempt;
+  identity.python = live.definition.python;
+  identity.sdk_python_folder = options.sdk_python_folder;
+  identity.gpus = live.gpus;
+  identity.machine_has_gpus = !total.gpus.empty();
+
+  spec::LaunchRequest request;
+  request.launch_id = live.launch_id;
+  request.attempt = live.attempt;
+  request.environment =
+      MakeRunEnvironment(live.run, live.definition, layout, identity, CurrentEnvironment());
+  request.argv = MakeRunArguments(live.definition, live.definition.python, request.environment);
+  request.working_folder = layout.working_folder().string();
+  request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
+  request.time_limit_ms = live.definition.time_limit_seconds * 1000;
+  request.grace_ms = options.grace_ms;
+  request.memory_limit_mb = live.definition.resources.memory_mb;
+  return request;
+}
+
 // Row first, then the state, then the launcher: a death in between is found by recovery, which
 // fences the launch before it starts another.
 void Engine::State::Launch(RunKey key) {
@@ -79,28 +106,7 @@ void Engine::State::Launch(RunKey key) {
   }
   Step("starting");
 
-  RunIdentity identity;
-  identity.server_url = options.server_url;
-  identity.token = *token;
-  identity.launch_id = live->launch_id;
-  identity.attempt = live->attempt;
-  identity.python = live->definition.python;
-  identity.sdk_python_folder = options.sdk_python_folder;
-  identity.gpus = live->gpus;
-  identity.machine_has_gpus = !total.gpus.empty();
-
-  spec::LaunchRequest request;
-  request.launch_id = live->launch_id;
-  request.attempt = live->attempt;
-  request.environment =
-      MakeRunEnvironment(live->run, live->definition, layout, identity, CurrentEnvironment());
-  request.argv = MakeRunArguments(live->definition, live->definition.python, request.environment);
-  request.working_folder = layout.working_folder().string();
-  request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
-  request.time_limit_ms = live->definition.time_limit_seconds * 1000;
-  request.grace_ms = options.grace_ms;
-  request.memory_limit_mb = live->definition.resources.memory_mb;
-
+  const spec::LaunchRequest request = MakeRequest(*live, *token);
   live->phase = Phase::kLaunched;
   live->log_watch = std::make_shared<LogWatch>(key, layout.logs_folder());
   if (const Status started = launcher->Start(request, layout.launch_folder()); !started) {

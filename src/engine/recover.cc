@@ -111,6 +111,15 @@ void Engine::State::RecoverLaunch(LiveRun& live) {
   live.holds_share = true;
   TakeShare(live.definition.resources, live.gpus, free);
   live.log_watch = std::make_shared<LogWatch>(key, layout.logs_folder());
+  // In a store that was restored from a backup, the launch belongs to the server it was copied
+  // from, whose processes are not ours to fence, to end, or to run a second time.
+  std::error_code error;
+  if (!fs::is_directory(layout.launch_folder(), error)) {
+    return OnEnded(live, {{},
+                          "The run was going on when the backup was made from which this data "
+                          "folder was restored",
+                          false});
+  }
   const std::string launch_id = live.launch_id;
   const bool canceled = live.run.cancel_requested;
   launcher->Reattach(launch_id, layout.launch_folder());

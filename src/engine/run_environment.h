@@ -20,7 +20,7 @@ struct RunIdentity {
   std::string token;
   std::string launch_id;
   int attempt = 1;
-  fs::path python;             // empty for a command that names none
+  fs::path python;             // empty: none, which only a command may have
   fs::path sdk_python_folder;  // empty: none
   std::vector<int> gpus;       // indices that the run may use
   bool machine_has_gpus = false;

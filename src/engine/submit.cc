@@ -38,6 +38,53 @@ std::string ProblemWithScript(const spec::SnapshotManifest& manifest, const std:
       script);
 }
 
+// That there is something to run, and that its snapshot has it. An error is the store's own.
+Status CheckSource(store::Store& store, const spec::RunDefinition& definition,
+                   std::vector<Problem>* problems) {
+  if (definition.script.empty() == definition.command.empty()) {
+    problems->push_back({"script", "give either a script or a command"});
+  }
+  if (!definition.snapshot) {
+    if (!definition.script.empty()) {
+      problems->push_back({"snapshot", "a script needs the snapshot of the folder that it is in"});
+    }
+    return {};
+  }
+  const auto manifest = store.snapshots().Get(*definition.snapshot);
+  if (!manifest) {
+    if (manifest.error().code != ErrorCode::kNotFound) return Fail(manifest.error());
+    problems->push_back({"snapshot", fmt::format("there is no snapshot {}; send the folder first",
+                                                 definition.snapshot->ToText())});
+  } else if (!definition.script.empty()) {
+    std::string problem = ProblemWithScript(*manifest, definition.script);
+    if (!problem.empty()) problems->push_back({"script", std::move(problem)});
+  }
+  return {};
+}
+
+// A command finds the interpreter on its PATH, and needs none unless it names one.
+void FillInInterpreter(const std::string& default_python, spec::RunDefinition* definition,
+                       std::vector<Problem>* problems) {
+  const bool needed = !definition->script.empty() || !definition->python.empty();
+  const auto interpreter = environments::FindInterpreter(definition->python, default_python);
+  if (interpreter) {
+    definition->python = interpreter->path.string();
+  } else if (needed) {
+    problems->push_back({"environment.python", interpreter.error().message});
+  }
+}
+
+Status CheckParent(store::Store& store, const std::string& parent_id,
+                   std::vector<Problem>* problems) {
+  if (parent_id.empty()) return {};
+  const auto parent = store.runs().Get(RunId(parent_id));
+  if (!parent && parent.error().code != ErrorCode::kNotFound) return Fail(parent.error());
+  if (!parent || parent->lifecycle == spec::Lifecycle::kDeleted) {
+    problems->push_back({"parent", fmt::format("there is no run '{}'", parent_id)});
+  }
+  return {};
+}
+
 }  // namespace
 
 // Gives the definition complete with what this machine fills in, or all problems at once.
@@ -45,46 +92,14 @@ Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& aske
   spec::RunDefinition definition = asked;
   definition.script = NormalisedScript(definition.script);
   std::vector<Problem> problems = CheckFitsMachine(definition.resources, total);
-
-  if (definition.script.empty() == definition.command.empty()) {
-    problems.push_back({"script", "give either a script or a command"});
-  }
   if (definition.compute_target != "local") {
     problems.push_back(
         {"compute_target", fmt::format("there is no compute target '{}'; this server has 'local'",
                                        definition.compute_target)});
   }
-  if (definition.snapshot) {
-    const auto manifest = store.snapshots().Get(*definition.snapshot);
-    if (!manifest && manifest.error().code != ErrorCode::kNotFound) {
-      return Fail(manifest.error());
-    }
-    if (!manifest) {
-      problems.push_back({"snapshot", fmt::format("there is no snapshot {}; send the folder first",
-                                                  definition.snapshot->ToText())});
-    } else if (!definition.script.empty()) {
-      if (std::string problem = ProblemWithScript(*manifest, definition.script); !problem.empty()) {
-        problems.push_back({"script", std::move(problem)});
-      }
-    }
-  } else if (!definition.script.empty()) {
-    problems.push_back({"snapshot", "a script needs the snapshot of the folder that it is in"});
-  }
-  if (!definition.script.empty() || !definition.python.empty()) {
-    auto interpreter = environments::FindInterpreter(definition.python, options.default_python);
-    if (interpreter) {
-      definition.python = interpreter->path.string();
-    } else {
-      problems.push_back({"environment.python", interpreter.error().message});
-    }
-  }
-  if (!definition.parent.empty()) {
-    const auto parent = store.runs().Get(RunId(definition.parent));
-    if (!parent && parent.error().code != ErrorCode::kNotFound) return Fail(parent.error());
-    if (!parent || parent->lifecycle == spec::Lifecycle::kDeleted) {
-      problems.push_back({"parent", fmt::format("there is no run '{}'", definition.parent)});
-    }
-  }
+  ROOST_TRY(CheckSource(store, definition, &problems));
+  FillInInterpreter(options.default_python, &definition, &problems);
+  ROOST_TRY(CheckParent(store, definition.parent, &problems));
   if (!problems.empty()) {
     Error error{ErrorCode::kInvalidArgument, "The run cannot be started here: ", {}};
     error.message += problems.front().message;

@@ -69,7 +69,9 @@ void Engine::State::RecordEnd(RunKey key) {
     return RetryLater(key, &State::RecordEnd, kept.error());
   }
   Step("end_recorded");
-  const bool again = live->end.unclaimed && live->attempt < kMaxUnclaimedAttempts;
+  // Only from Starting: a run that was seen running has run, whatever its folder says now.
+  const bool again = live->end.unclaimed && live->run.state == spec::RunState::kStarting &&
+                     live->attempt < kMaxUnclaimedAttempts;
   if (again && !live->run.cancel_requested) return Requeue(key);
   StartFinalizing(key);
 }
