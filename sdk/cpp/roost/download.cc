@@ -102,24 +102,18 @@ Result<DownloadOutcome> DownloadFile(Client& client, const DownloadSource& sourc
 
 Result<std::vector<RemoteFile>> ListRunFiles(Client& client, const std::string& run_id,
                                              const std::string& prefix) {
-  constexpr std::size_t kPage = 1000;
   std::vector<RemoteFile> files;
   std::string after;
   while (true) {
-    Query query{{"limit", std::to_string(kPage)}};
+    Query query{{"limit", "1000"}};
     if (!prefix.empty()) query.emplace_back("prefix", prefix);
     if (!after.empty()) query.emplace_back("after", after);
     ROOST_ASSIGN(const auto answer, client.Get("/runs/" + EncodePart(run_id) + "/files", query));
     ROOST_ASSIGN(auto page, ReadFileList(answer.value("items", nlohmann::json::array())));
     files.insert(files.end(), page.begin(), page.end());
-    // Only stored files count for paging: driver logs come with the first page and sort anywhere.
-    std::size_t stored = 0;
-    for (const RemoteFile& file : page) {
-      if (!file.digest) continue;
-      ++stored;
-      after = std::max(after, file.path);
-    }
-    if (stored < kPage) return files;
+    const auto next = answer.find("next_after");
+    if (next == answer.end() || !next->is_string()) return files;
+    after = next->get<std::string>();
   }
 }
 

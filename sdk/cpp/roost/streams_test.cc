@@ -65,6 +65,25 @@ TEST(DownloadTest, AStalePartIsStartedOver) {
   EXPECT_EQ(Contents(folder.path() / "x"), content);
 }
 
+TEST(ListRunFilesTest, FollowsPages) {
+  ScriptedServer server([](const Request& request) {
+    return request.target.find("after=a") == std::string::npos
+               ? ScriptedServer::Answer(
+                     200,
+                     R"({"items": [{"path": "a", "size": 3, "digest": null}], "next_after": "a"})")
+               : ScriptedServer::Answer(200, R"({"items": [{"path": "b", "size": 4, "digest": ")" +
+                                                 DigestOf("x").ToText() +
+                                                 R"("}], "next_after": null})");
+  });
+  Client client({.url = server.url()});
+  const auto files = ListRunFiles(client, "r", "");
+  ASSERT_TRUE(files) << files.error().message;
+  ASSERT_EQ(files->size(), 2U);
+  EXPECT_FALSE((*files)[0].digest);
+  EXPECT_EQ((*files)[1].digest, DigestOf("x"));
+  EXPECT_EQ((*files)[1].size, 4U);
+}
+
 TEST(FollowLogTest, ResumesByOffsetUntilTheRunIsOver) {
   // The log breaks after 4 bytes, the server is away once, then it stops cleanly in the middle, and
   // at last the run is over.
