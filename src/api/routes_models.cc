@@ -158,10 +158,12 @@ Result<Response> RegisterModelVersion(Services& services, Request& request) {
   }
   read.model.submitter = request.token.name;
   read.model.idempotency_key = key;
-  ROOST_ASSIGN(const store::ModelVersion version, read.has_files
-                                                      ? RegisterFiles(services, std::move(read))
-                                                      : RegisterFromRun(services, read));
-  Response response = JsonResponse(201, ModelVersionJson(version));
+  auto registered =
+      read.has_files ? RegisterFiles(services, read) : RegisterFromRun(services, read);
+  ROOST_ASSIGN(const store::ModelVersion version, std::move(registered));
+  const bool repeated = !key.empty() && version.created_at < began;
+  if (repeated) ROOST_TRY(CheckRepeated(read.model, version));
+  Response response = JsonResponse(repeated ? 200 : 201, ModelVersionJson(version));
   response.headers.emplace_back("Location", "/api/v1/models/" + PercentEncodePath(version.name) +
                                                 "/versions/" + std::to_string(version.version));
   return response;

@@ -180,7 +180,8 @@ TEST_F(StreamsTest, FilesComeBackWithEtagsAndRanges) {
   for (const auto& [range, status, body] : ranges) {
     const Answer answer = Get(path, {{"Range", range}});
     EXPECT_EQ(answer.status, status) << range;
-    if (status != 416) EXPECT_EQ(answer.body, body) << range;
+    if (status == 416) continue;
+    EXPECT_EQ(answer.body, body) << range;
   }
   EXPECT_EQ(Get(path, {{"Range", "bytes=2-4"}}).headers.at("content-range"), "bytes 2-4/10");
   EXPECT_EQ(Get(path, {{"Range", "bytes=2-4"}, {"If-Range", "\"old\""}}).status, 200);
