@@ -128,12 +128,13 @@ class Blobs::FileBatch : public Blobs::Batch {
     if (FreshenBlob(blobs_.FileOf(digest))) return {};
     ROOST_TRY(MakeFolder());
     const fs::path path = folder_ / digest.Hex();
-    if (access(path.c_str(), F_OK) == 0) return {};  // twice in this batch
-    ROOST_ASSIGN(TemporaryFile file, TemporaryFile::Create(path));
-    ROOST_TRY(WriteAll(file.fd(), content, path));
-    ROOST_TRY(file.Close());
+    Result<TemporaryFile> file = TemporaryFile::Create(path);
+    if (!file && file.error().code == ErrorCode::kConflict) return {};  // twice in this batch
+    ROOST_TRY(file);
+    ROOST_TRY(WriteAll(file->fd(), content, path));
+    ROOST_TRY(file->Close());
     added_.push_back(digest);
-    files_.push_back(std::move(file));
+    files_.push_back(std::move(*file));
     return {};
   }
 

@@ -111,14 +111,24 @@ Status Database::Write(Lane lane, WriteFunction write) {
 
 void Database::SetBeforeCommit(std::function<Status(WriteContext&)> hook) {
   state_->writer->ChangeHooks([&](Writer::Hooks& hooks) { hooks.before_commit = std::move(hook); });
+  WaitForOldHooks();
 }
 
 void Database::SetAfterGroup(std::function<void(bool)> hook) {
   state_->writer->ChangeHooks([&](Writer::Hooks& hooks) { hooks.after_group = std::move(hook); });
+  WaitForOldHooks();
 }
 
 void Database::SetCommitListener(std::function<void(const CommitNotice&)> listener) {
   state_->writer->ChangeHooks([&](Writer::Hooks& hooks) { hooks.listener = std::move(listener); });
+  WaitForOldHooks();
+}
+
+// The first write may join a group that began with the old hooks; the second one's group begins
+// after that group's listener has returned.
+void Database::WaitForOldHooks() {
+  if (state_->writer->OnThisThread()) return;
+  for (int i = 0; i < 2; ++i) (void)Write(Lane::kState, [](WriteContext&) { return Status(); });
 }
 
 Status Database::Health() const { return state_->writer->Health(); }

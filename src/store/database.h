@@ -145,6 +145,7 @@ class Database {
     return read(*lease.connection());
   }
 
+  // An empty hook takes the old one away; when these return, the old one runs no more.
   // Called on the writer's thread once for each group, before its commit: where summaries that many
   // writes touch are written once.
   void SetBeforeCommit(std::function<Status(WriteContext&)> hook);
@@ -153,10 +154,12 @@ class Database {
   void SetAfterGroup(std::function<void(bool committed)> hook);
   void SetCommitListener(std::function<void(const CommitNotice&)> listener);
   Status Health() const;  // the last commit's outcome
-  Micros Now() const;   // of the store's clock
+  Micros Now() const;     // of the store's clock
   const fs::path& file() const;
 
  private:
+  void WaitForOldHooks();
+
   class Lease {
    public:
     explicit Lease(const Database& database);

@@ -132,6 +132,7 @@ class Search {
   // The test is a column and not a condition, so that refused candidates are counted too.
   Result<bool> WalkStretch(const Stretch& stretch) {
     SqlText sql{"SELECT " + stretch.key + ", " + stretch.value + ", CASE WHEN ", {}};
+    if (!stretch.test.text.empty()) sql.Add(stretch.test).Add(" AND ");
     sql.Add(sql_.test).Add(" THEN 1 ELSE 0 END FROM " + stretch.source);
     sql.Add(" CROSS JOIN runs r ON r.key = " + stretch.key + " WHERE ").Add(stretch.where);
     sql.Add(" ORDER BY " + stretch.order_by);

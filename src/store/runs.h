@@ -74,7 +74,7 @@ struct Move {
 };
 
 // May hold fewer runs than asked for while there are more: a page that would take long to fill is
-// given as it is. It is never empty while there are more.
+// given as it is. None is empty, except perhaps the last one.
 struct RunPage {
   std::vector<Run> runs;
   std::string next_page_token;  // empty: no more

@@ -7,8 +7,6 @@ namespace roost::store {
 Result<SearchOrder> SearchOrder::Make(Connection& db, const std::optional<spec::OrderBy>& order,
                                       Micros now) {
   SearchOrder made;
-  made.missing_source_ = "runs o";
-  made.missing_key_ = "o.key";
   made.rank_and_value_ = SqlText{"0, NULL", {}};
   if (!order) return made;
 
@@ -42,7 +40,7 @@ void SearchOrder::SetMetric(std::int64_t name_id) {
   value_ = "o.last";
   with_value_ = SqlText{"o.name_id = ? AND o.last_kind = 0", {name_id}};
   with_nan_ = SqlText{"o.name_id = ? AND o.last_kind = 1 AND o.last IS NULL", {name_id}};
-  missing_ = SqlText{
+  missing_test_ = SqlText{
       "NOT EXISTS (SELECT 1 FROM metric_summary m WHERE m.run = o.key AND m.name_id = ? AND "
       "m.last_kind < 2)",
       {name_id}};
@@ -58,9 +56,9 @@ void SearchOrder::SetKeyed(spec::FieldKind kind, const std::string& name) {
   value_ = "o.value";
   // Every text is at least the empty one; NULL (a tag without a value) is not.
   with_value_ = SqlText{"o.key = ? AND o.value >= ''", {name}};
-  missing_ = SqlText{"NOT EXISTS (SELECT 1 FROM " + table +
-                         " m WHERE m.run = o.key AND m.key = ? AND m.value IS NOT NULL)",
-                     {name}};
+  missing_test_ = SqlText{"NOT EXISTS (SELECT 1 FROM " + table +
+                              " m WHERE m.run = o.key AND m.key = ? AND m.value IS NOT NULL)",
+                          {name}};
   join_ = SqlText{" LEFT JOIN " + table + " o ON o.run = r.key AND o.key = ?", {name}};
   rank_and_value_ = SqlText{"CASE WHEN o.value IS NULL THEN 2 ELSE 0 END, o.value", {}};
 }
@@ -88,8 +86,9 @@ Stretch SearchOrder::MakeStretch(Rank rank) const {
   stretch.value = "NULL";
   if (rank == Rank::kMissing || by_age_) {
     stretch.source = missing_source_;
-    stretch.where = by_age_ ? SqlText{"1", {}} : missing_;
-    stretch.key = missing_key_;
+    stretch.where = missing_;
+    stretch.test = missing_test_;
+    stretch.key = "o.key";
   } else {
     stretch.source = source_;
     stretch.where = rank == Rank::kValue ? with_value_ : with_nan_;

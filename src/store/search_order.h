@@ -29,7 +29,8 @@ struct Position {
 struct Stretch {
   Rank rank = Rank::kValue;
   std::string source;  // "metric_summary o INDEXED BY metric_summary_by_last"
-  SqlText where;
+  SqlText where;       // what the index answers
+  SqlText test;        // what has to be looked up for each row; empty: nothing
   std::string order_by;
   std::string key;    // "o.run"
   std::string value;  // "o.last"; "NULL" where the rank has none
@@ -69,10 +70,10 @@ class SearchOrder {
   SqlText with_nan_;
   std::string key_;
   std::string value_;
-  // Of the runs without a value.
-  std::string missing_source_;
-  SqlText missing_;
-  std::string missing_key_;
+  // Of the runs without a value: an index that lists them, or all runs and a test.
+  std::string missing_source_ = "runs o";
+  SqlText missing_ = {"1", {}};
+  SqlText missing_test_;
 
   SqlText join_;
   SqlText rank_and_value_;

@@ -1,0 +1,190 @@
+#include "store/blobs.h"
+
+#include <sys/stat.h>
+#include <utime.h>
+
+#include "store/store_test_fixture.h"
+
+namespace roost::store {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class BlobsTest : public ::testing::Test {
+ protected:
+  BlobsTest() { Open(); }
+  void Open() { blobs = ROOST_VALUE(Blobs::Open(folder.path() / "blobs")); }
+
+  fs::path FileOf(const Digest& digest) const {
+    return folder.path() / "blobs" / digest.Hex().substr(0, 2) / digest.Hex().substr(2);
+  }
+  std::vector<std::string> Temporary() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "blobs" / "tmp")) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  }
+  std::size_t CountFiles() const {
+    std::size_t count = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "blobs")) {
+      count += entry.is_regular_file() ? 1U : 0U;
+    }
+    return count;
+  }
+
+  TempFolder folder;
+  std::unique_ptr<Blobs> blobs;
+};
+
+TEST_F(BlobsTest, ContentComesBackByItsDigest) {
+  for (const std::string& content :
+       {std::string(), std::string("small"), std::string(3'000'000, 'x') + '\0'}) {
+    const BlobInfo info = ROOST_VALUE(blobs->Put(content));
+    EXPECT_EQ(info.digest, DigestOf(content));
+    EXPECT_EQ(info.size, content.size());
+    EXPECT_TRUE(blobs->Has(info.digest));
+    EXPECT_EQ(ROOST_VALUE(blobs->Size(info.digest)), content.size());
+    EXPECT_EQ(ROOST_VALUE(blobs->Read(info.digest)), content);
+    EXPECT_EQ(ROOST_VALUE(blobs->PathOf(info.digest)), FileOf(info.digest));
+  }
+  EXPECT_THAT(Temporary(), IsEmpty());
+}
+
+TEST_F(BlobsTest, LargeContentIsHashedBesideTheWriting) {
+  std::string content;
+  for (int i = 0; content.size() < 20'000'000; ++i) content += std::to_string(i);
+  // Pieces of sizes that fit no buffer, across the size from which a thread hashes.
+  auto writer = ROOST_VALUE(blobs->NewWriter());
+  for (std::size_t at = 0; at < content.size(); at += 777'777) {
+    ASSERT_TRUE(writer->Write(std::string_view(content).substr(at, 777'777)));
+  }
+  const Digest expected = DigestOf(content);
+  EXPECT_EQ(ROOST_VALUE(writer->Finish(&expected)).digest, expected);
+  EXPECT_EQ(ROOST_VALUE(DigestOfFile(FileOf(expected))), expected);
+
+  auto dropped = ROOST_VALUE(blobs->NewWriter());
+  ASSERT_TRUE(dropped->Write(content));
+  ASSERT_TRUE(dropped->Write(content));
+  dropped.reset();  // with pieces still being hashed
+  EXPECT_THAT(Temporary(), IsEmpty());
+}
+
+TEST_F(BlobsTest, TheSameContentIsKeptOnce) {
+  const BlobInfo first = ROOST_VALUE(blobs->Put("same"));
+  struct stat before {};
+  ASSERT_EQ(stat(FileOf(first.digest).c_str(), &before), 0);
+  EXPECT_EQ(ROOST_VALUE(blobs->Put("same")).digest, first.digest);
+  auto batch = blobs->NewBatch();
+  EXPECT_OK(batch->Add(first.digest, "same"));
+  EXPECT_OK(batch->Commit());
+  struct stat after {};
+  ASSERT_EQ(stat(FileOf(first.digest).c_str(), &after), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  EXPECT_EQ(after.st_nlink, 1U);
+  EXPECT_EQ(after.st_mode & 0777U, 0444U);
+  EXPECT_EQ(CountFiles(), 1U);
+}
+
+TEST_F(BlobsTest, AnotherContentThanAnnouncedIsRefusedAndLeavesNothing) {
+  const Digest announced = DigestOf("one");
+  auto writer = ROOST_VALUE(blobs->NewWriter());
+  ASSERT_TRUE(writer->Write("two"));
+  EXPECT_ERROR(writer->Finish(&announced), ErrorCode::kInvalidArgument, announced.ToText());
+  writer.reset();
+  auto batch = blobs->NewBatch();
+  EXPECT_ERROR(batch->Add(announced, "two"), ErrorCode::kInvalidArgument, announced.ToText());
+  EXPECT_OK(batch->Add(announced, "one"));  // the batch goes on
+  EXPECT_OK(batch->Commit());
+  batch.reset();
+  EXPECT_TRUE(blobs->Has(announced));
+  EXPECT_FALSE(blobs->Has(DigestOf("two")));
+  EXPECT_EQ(CountFiles(), 1U);
+}
+
+TEST_F(BlobsTest, ABatchIsThereAfterItsCommitAndNotBefore) {
+  std::vector<Digest> digests;
+  auto batch = blobs->NewBatch();
+  for (int i = 0; i < 500; ++i) {
+    const std::string content = "file " + std::to_string(i % 400);  // a hundred of them twice
+    digests.push_back(DigestOf(content));
+    ASSERT_TRUE(batch->Add(digests.back(), content));
+  }
+  EXPECT_EQ(blobs->Missing(digests).size(), 500U);
+  EXPECT_OK(batch->Commit());
+  batch.reset();
+  EXPECT_THAT(blobs->Missing(digests), IsEmpty());
+  EXPECT_EQ(CountFiles(), 400U);
+  for (const Digest& digest : digests) EXPECT_EQ(ROOST_VALUE(DigestOfFile(FileOf(digest))), digest);
+
+  auto dropped = blobs->NewBatch();
+  ASSERT_TRUE(dropped->Add(DigestOf("dropped"), "dropped"));
+  dropped.reset();
+  EXPECT_FALSE(blobs->Has(DigestOf("dropped")));
+  EXPECT_THAT(Temporary(), IsEmpty());
+}
+
+TEST_F(BlobsTest, HalfWrittenFilesAreGoneAfterARestart) {
+  auto writer = ROOST_VALUE(blobs->NewWriter());
+  ASSERT_TRUE(writer->Write("half"));
+  auto batch = blobs->NewBatch();
+  ASSERT_TRUE(batch->Add(DigestOf("half"), "half"));
+  const BlobInfo kept = ROOST_VALUE(blobs->Put("whole"));
+  EXPECT_FALSE(Temporary().empty());
+  const auto second = ROOST_VALUE(Blobs::Open(folder.path() / "blobs"));
+  EXPECT_THAT(Temporary(), IsEmpty());
+  EXPECT_TRUE(second->Has(kept.digest));
+}
+
+TEST_F(BlobsTest, ALookMakesABlobYoung) {
+  const BlobInfo info = ROOST_VALUE(blobs->Put("old"));
+  const utimbuf long_ago{1'000'000'000, 1'000'000'000};
+  const auto age = [&] {
+    struct stat now {};
+    EXPECT_EQ(stat(FileOf(info.digest).c_str(), &now), 0);
+    return now.st_mtim.tv_sec;
+  };
+  for (const auto& look : std::vector<std::function<void()>>{
+           [&] { EXPECT_TRUE(blobs->Has(info.digest)); },
+           [&] { EXPECT_THAT(blobs->Missing({info.digest}), IsEmpty()); },
+           [&] { EXPECT_OK(blobs->Put("old")); },
+       }) {
+    ASSERT_EQ(utime(FileOf(info.digest).c_str(), &long_ago), 0);
+    look();
+    EXPECT_GT(age(), 1'700'000'000);
+  }
+}
+
+TEST_F(BlobsTest, CopiesAreFilesOfTheirOwn) {
+  const BlobInfo info = ROOST_VALUE(blobs->Put("content"));
+  const fs::path copy = folder.path() / "copy";
+  EXPECT_OK(blobs->CopyTo(info.digest, copy, true));
+  ASSERT_TRUE(WriteFileAtomic(copy, "changed"));
+  EXPECT_EQ(ROOST_VALUE(blobs->Read(info.digest)), "content");
+  EXPECT_OK(blobs->CopyTo(info.digest, copy, false));
+  struct stat copied {};
+  ASSERT_EQ(stat(copy.c_str(), &copied), 0);
+  EXPECT_EQ(copied.st_mode & 0777U, 0644U);
+
+  ASSERT_TRUE(WriteFileAtomic(folder.path() / "source", std::string(6'000'000, 's')));
+  const BlobInfo taken = ROOST_VALUE(blobs->PutFile(folder.path() / "source"));
+  EXPECT_EQ(taken.digest, DigestOf(std::string(6'000'000, 's')));
+  EXPECT_EQ(taken.size, 6'000'000U);
+}
+
+TEST_F(BlobsTest, ErrorsNameTheContentOrTheFile) {
+  const Digest unknown = DigestOf("unknown");
+  EXPECT_ERROR(blobs->Size(unknown), ErrorCode::kNotFound, unknown.ToText());
+  EXPECT_ERROR(blobs->Read(unknown), ErrorCode::kNotFound, unknown.ToText());
+  EXPECT_ERROR(blobs->CopyTo(unknown, folder.path() / "x", false), ErrorCode::kNotFound,
+               unknown.ToText());
+  EXPECT_ERROR(blobs->PutFile(folder.path() / "nothing"), ErrorCode::kNotFound, "nothing");
+  EXPECT_ERROR(blobs->PutFile(folder.path()), ErrorCode::kInvalidArgument, "not a regular file");
+  EXPECT_ERROR(blobs->Read(ROOST_VALUE(blobs->Put("too long")).digest, 3), ErrorCode::kTooLarge,
+               "");
+  EXPECT_THAT(blobs->Missing({unknown, DigestOf("too long")}), ElementsAre(unknown));
+}
+
+}  // namespace
+}  // namespace roost::store
