@@ -51,23 +51,25 @@ Status PrintPoints(client::Client& client, const std::string& run_id, const std:
                    const MetricsOptions& options) {
   if (options.as_json) {
     json points = json::array();
-    ROOST_TRY(ForEachPoint(client, run_id, name, [&](const json& point) -> Status {
+    const auto keep = [&](const json& point) -> Status {
       points.push_back(point);
       return {};
-    }));
+    };
+    ROOST_TRY(ForEachPoint(client, run_id, name, keep));
     return PrintJson({{"name", name}, {"points", points}});
   }
   const char separator = options.as_csv ? ',' : '\t';
   ROOST_TRY(WriteOut(fmt::format("step{0}time{0}value\n", separator)));
   std::string lines;
-  ROOST_TRY(ForEachPoint(client, run_id, name, [&](const json& point) -> Status {
+  const auto take = [&](const json& point) -> Status {
     lines += fmt::format("{}{}{}{}{}\n", Text(point, "step"), separator, Text(point, "time"),
                          separator, Text(point, "value"));
     if (lines.size() < 64 << 10) return {};
     ROOST_TRY(WriteOut(lines));
     lines.clear();
     return {};
-  }));
+  };
+  ROOST_TRY(ForEachPoint(client, run_id, name, take));
   return WriteOut(lines);
 }
 
