@@ -54,6 +54,8 @@ std::optional<HeaderName> ToHeader(http::field field, string_view name) {
       return HeaderName::kIfRange;
     case http::field::origin:
       return HeaderName::kOrigin;
+    case http::field::sec_fetch_site:
+      return HeaderName::kSecFetchSite;
     case http::field::range:
       return HeaderName::kRange;
     case http::field::transfer_encoding:
@@ -65,7 +67,6 @@ std::optional<HeaderName> ToHeader(http::field field, string_view name) {
   }
   if (boost::beast::iequals(name, "Idempotency-Key")) return HeaderName::kIdempotencyKey;
   if (boost::beast::iequals(name, "Last-Event-ID")) return HeaderName::kLastEventId;
-  if (boost::beast::iequals(name, "Sec-Fetch-Site")) return HeaderName::kSecFetchSite;
   return std::nullopt;
 }
 
