@@ -102,8 +102,7 @@ Status SetUpDataFolder(ServeOptions& options) {
   // Logs and outputs of runs are for the owner alone.
   ROOST_TRY(MakeFolders(options.data, 0700));
   ROOST_ASSIGN(const LogLevel level, ParseLogLevel(options.log_level));
-  return SetUpLog(
-      level, options.log_file.empty() ? options.data / "server.log" : fs::path(options.log_file));
+  return SetUpLog(level, options.log_file);
 }
 
 void PrintWelcome(const ServeOptions& options, const std::string& address,

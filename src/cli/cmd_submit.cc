@@ -108,8 +108,15 @@ bool IsLocal(const std::string& url) {
          url.find("://localhost") != std::string::npos || url.find("://[::1]") != std::string::npos;
 }
 
-Result<int> Submit(client::Client& client, const SubmitOptions& options) {
-  ROOST_ASSIGN(const Work work, ReadSubmitWords(options.words));
+// Mistakes of usage are told before any server is looked for.
+Result<Work> CheckUsage(const SubmitOptions& options) {
+  if (options.no_folder && options.words.command.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "--no-folder goes with --command only.");
+  }
+  return ReadSubmitWords(options.words);
+}
+
+Result<int> Submit(client::Client& client, const SubmitOptions& options, const Work& work) {
   ROOST_ASSIGN(json body, MakeDefinition(options, work, IsLocal(client.options().url)));
   if (!options.no_folder) ROOST_TRY(AttachFolder(client, options, work, body));
 
@@ -174,17 +181,16 @@ void AddSubmitCommand(CLI::App& app, Context& context) {
   // The words are collected by CLI11 as what is left, because the script's arguments may look like
   // options of ours.
   auto command = std::make_shared<CLI::App*>();
-  *command = AddClientCommand(app, context, "submit", "Run a script or a command under Roost",
-                              [options, command, &context](client::Client& client) -> Result<int> {
-                                options->words.words = (*command)->remaining();
-                                options->words.has_separator = context.has_separator;
-                                options->words.behind_separator = context.script_arguments;
-                                if (options->no_folder && options->words.command.empty()) {
-                                  return Fail(ErrorCode::kInvalidArgument,
-                                              "--no-folder goes with --command only.");
-                                }
-                                return Submit(client, *options);
-                              });
+  *command = AddCommand(app, context, "submit", "Run a script or a command under Roost",
+                        [options, command, &context]() -> Result<int> {
+                          options->words.words = (*command)->remaining();
+                          options->words.has_separator = context.has_separator;
+                          options->words.behind_separator = context.script_arguments;
+                          ROOST_ASSIGN(const Work work, CheckUsage(*options));
+                          return WithClient(context, [&](client::Client& client) {
+                            return Submit(client, *options, work);
+                          });
+                        });
   (*command)->prefix_command();
   (*command)->footer(
       "Forms:\n"

@@ -62,29 +62,26 @@ CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name
   return command;
 }
 
+Result<int> WithClient(Context& context, const std::function<Result<int>(client::Client&)>& run) {
+  ROOST_ASSIGN(const auto client, Connect(context.connection));
+  auto done = run(*client);
+  if (done) return done;
+  Error error = done.error();
+  if (error.message.starts_with("Cannot reach the server")) {
+    error.details.push_back(
+        {"", "Start it with `roost serve`, or name another one with --server or ROOST_URL."});
+  } else if (error.code == ErrorCode::kUnauthenticated) {
+    error.details.push_back(
+        {"", "The token comes from --token, ROOST_TOKEN, or the file `token` of the data folder."});
+  }
+  return Fail(error);
+}
+
 CLI::App* AddClientCommand(CLI::App& parent, Context& context, const std::string& name,
                            const std::string& help,
                            std::function<Result<int>(client::Client&)> run) {
-  return AddCommand(parent, context, name, help, [&context, run = std::move(run)]() -> Result<int> {
-    ROOST_ASSIGN(const auto client, Connect(context.connection));
-    auto done = run(*client);
-    if (!done && done.error().message.starts_with("Cannot reach the server")) {
-      Error error = done.error();
-      error.details.push_back({"",
-                               "Start it with `roost serve`, or name another one with --server "
-                               "or ROOST_URL."});
-      return Fail(error);
-    }
-    if (!done && done.error().code == ErrorCode::kUnauthenticated) {
-      Error error = done.error();
-      error.details.push_back(
-          {"",
-           "The token comes from --token, ROOST_TOKEN, or the file `token` of the data "
-           "folder."});
-      return Fail(error);
-    }
-    return done;
-  });
+  return AddCommand(parent, context, name, help,
+                    [&context, run = std::move(run)] { return WithClient(context, run); });
 }
 
 Status PrintJson(const nlohmann::json& json) {

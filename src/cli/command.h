@@ -24,7 +24,9 @@ struct Context {
 // Adds a command with the connection options; `run` becomes the action when it is the one chosen.
 CLI::App* AddCommand(CLI::App& parent, Context& context, const std::string& name,
                      const std::string& help, std::function<Result<int>()> run);
-// The same for commands that speak to a server.
+// Connects and does `run`; errors about reaching the server get the way out.
+Result<int> WithClient(Context& context, const std::function<Result<int>(client::Client&)>& run);
+// A command that does nothing but that.
 CLI::App* AddClientCommand(CLI::App& parent, Context& context, const std::string& name,
                            const std::string& help,
                            std::function<Result<int>(client::Client&)> run);

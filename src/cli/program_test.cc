@@ -74,7 +74,7 @@ TEST_F(ProgramTest, BashCompletesCommandsAndOptions) {
     const auto run = RunAndCapture(bash, std::chrono::seconds(20));
     return run ? run->output + run->errors : run.error().message;
   };
-  EXPECT_EQ(complete("roost exp", 1), "experiments export ");
+  EXPECT_EQ(complete("roost exp", 1), "export experiments ");
   EXPECT_EQ(complete("roost submit --max", 2), "--max-snapshot-mb --max-snapshot-files ");
   EXPECT_EQ(complete("roost models reg", 2), "register ");
   EXPECT_EQ(complete("roost models register --fr", 3), "--framework --framework-version ");

@@ -45,7 +45,7 @@ TEST_F(TableTest, CutsTheWidestColumnsFirst) {
   EXPECT_EQ(table_.Render(37, false),
             "NAME            COUNT  NOTE\n"
             "a                   1  short\n"
-            "a much longer…    100  a note of so…\n");
+            "a much longer…    100  a note of som…\n");
 }
 
 TEST_F(TableTest, KeepsNumbersWholeInATerminalThatIsTooNarrow) {

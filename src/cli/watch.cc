@@ -50,7 +50,8 @@ class StateTeller {
  public:
   void Tell(const json& run) {
     const std::string status = Text(run, "status");
-    const std::string reason = Text(run, "reason");
+    std::string reason = Text(run, "reason");
+    if (reason == status) reason.clear();
     const std::lock_guard lock(mutex_);
     if (status == status_ && reason == reason_) return;
     status_ = status;

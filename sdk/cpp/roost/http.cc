@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -34,26 +35,9 @@ struct Transfer {
   bool head_told = false;
 };
 
-std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* context) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  const std::string_view line(data, size * count);
-  if (line.starts_with("HTTP/")) {
-    transfer.answer.headers.clear();  // a new answer, e.g. after "100 Continue"
-  } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    transfer.answer.headers[name] = std::string(Trim(line.substr(colon + 1)));
-  }
-  return size * count;
-}
-
-bool TellHead(Transfer& transfer, CURL* easy) {
+bool TellHead(Transfer& transfer) {
   if (transfer.head_told) return true;
   transfer.head_told = true;
-  long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  transfer.answer.status = static_cast<int>(status);
   if (transfer.answer.ok() && transfer.request.on_head) {
     if (auto told = transfer.request.on_head(transfer.answer); !told) {
       transfer.failure = told.error();
@@ -63,16 +47,39 @@ bool TellHead(Transfer& transfer, CURL* easy) {
   return true;
 }
 
-struct BodyContext {
-  Transfer* transfer;
-  CURL* easy;
-};
+int StatusOf(std::string_view status_line) {
+  int status = 0;
+  const auto blank = status_line.find(' ');
+  if (blank != std::string_view::npos) {
+    std::from_chars(status_line.data() + blank + 1, status_line.data() + status_line.size(),
+                    status);
+  }
+  return status;
+}
+
+// Called for each line of the head; the last one is empty.
+std::size_t OnHeader(char* data, std::size_t size, std::size_t count, void* context) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  const std::string_view line = Trim(std::string_view(data, size * count));
+  if (line.starts_with("HTTP/")) {
+    transfer.answer.status = StatusOf(line);
+    transfer.answer.headers.clear();
+  } else if (line.empty()) {
+    // An interim answer ("100 Continue") is followed by the real one.
+    const bool interim = transfer.answer.status < 200;
+    if (!interim && !TellHead(transfer)) return 0;
+  } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
+    std::string name(line.substr(0, colon));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    transfer.answer.headers[name] = std::string(Trim(line.substr(colon + 1)));
+  }
+  return size * count;
+}
 
 std::size_t OnBody(char* data, std::size_t size, std::size_t count, void* context) {
-  auto& body = *static_cast<BodyContext*>(context);
-  Transfer& transfer = *body.transfer;
+  auto& transfer = *static_cast<Transfer*>(context);
   const std::string_view piece(data, size * count);
-  if (!TellHead(transfer, body.easy)) return 0;
   if (transfer.answer.ok() && transfer.request.on_body) {
     if (auto taken = transfer.request.on_body(piece); !taken) {
       transfer.failure = taken.error();
@@ -136,7 +143,7 @@ struct Http::State {
   }
 
   void SetUp(const Options& options, const HttpRequest& request, Transfer& transfer,
-             BodyContext& body, curl_slist* headers) {
+             curl_slist* headers) {
     // Options are set anew for each request; connections stay with the multi handle.
     curl_easy_reset(easy);
     curl_error[0] = '\0';
@@ -165,7 +172,7 @@ struct Http::State {
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
     SetUpBody(request, transfer);
   }
 
@@ -230,7 +237,6 @@ bool Http::interrupted() const { return state_->interrupted; }
 
 Result<HttpAnswer> Http::Send(const HttpRequest& request) {
   Transfer transfer{request, {}, {}, 0, false};
-  BodyContext body{&transfer, state_->easy};
 
   curl_slist* headers = nullptr;
   // No "Expect: 100-continue": the server answers at once and the wait would cost a second.
@@ -241,16 +247,13 @@ Result<HttpAnswer> Http::Send(const HttpRequest& request) {
   for (const auto& [name, value] : request.headers) {
     headers = curl_slist_append(headers, (name + ": " + value).c_str());
   }
-  state_->SetUp(options_, request, transfer, body, headers);
+  state_->SetUp(options_, request, transfer, headers);
   const CURLcode code = state_->Perform();
   curl_slist_free_all(headers);
 
   if (transfer.failure) return Fail(*transfer.failure);
   if (state_->interrupted) return Fail(ErrorCode::kUnavailable, "The request was interrupted.");
-  if (code == CURLE_OK) {
-    if (!TellHead(transfer, state_->easy)) return Fail(*transfer.failure);
-    return std::move(transfer.answer);
-  }
+  if (code == CURLE_OK) return std::move(transfer.answer);
   const std::string why =
       state_->curl_error[0] != '\0' ? Lower(state_->curl_error) : Lower(curl_easy_strerror(code));
   if (code == CURLE_OPERATION_TIMEDOUT && transfer.head_told) {
