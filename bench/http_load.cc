@@ -80,7 +80,7 @@ int Connect(int port) {
 int TakeAnswer(std::string* received) {
   const auto end = received->find("\r\n\r\n");
   if (end == std::string::npos) return 0;
-  const std::string_view head(*received).substr(0, end);
+  const std::string_view head = std::string_view(*received).substr(0, end);
   std::size_t length = 0;
   const auto field = head.find("Content-Length: ");
   if (field == std::string_view::npos) Die("an answer without Content-Length");
