@@ -16,7 +16,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "sdk" / "python")]
 
 os.environ.setdefault("ROOST_BINARY", str(PROJECT / "build" / "bench" / "src" / "cli" / "roost"))
 
-from conftest import BINARY, Server, free_port  # noqa: E402
+from harness import BINARY, Server, free_port  # noqa: E402
 
 HTTP_LOAD = PROJECT / "build" / "bench" / "bench" / "http_load"
 

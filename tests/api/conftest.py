@@ -22,7 +22,7 @@ import re
 
 import pytest
 
-from conftest import Server
+from harness import Server
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 

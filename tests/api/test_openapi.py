@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from conftest import PROJECT
+from harness import PROJECT
 
 
 def test_generated_requests_find_no_server_error_and_no_answer_outside_the_contract(make_server, request):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import BINARY, Server
+from harness import BINARY, Server
 from roost.client import Client, RoostError
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from conftest import BINARY
+from harness import BINARY
 
 
 def test_a_script_runs_and_everything_is_kept(server, project):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from conftest import SDK
+from harness import SDK
 
 
 def run_script(code, **environment):
