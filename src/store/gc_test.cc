@@ -180,7 +180,7 @@ TEST_F(GcTest, NeverTakesABlobFromAWriter) {
   {
     std::vector<std::jthread> uploaders;
     for (int i = 0; i < 3; ++i) uploaders.emplace_back(upload_until, std::cref(runs[i]), i);
-    for (int round = 0; round < 10; ++round) {
+    for (int round = 0; round < 20; ++round) {
       {
         const std::unique_lock lock(time_stands_still);
         GrowOld();
