@@ -30,7 +30,7 @@ def main() -> None:
                 bare.append(float(mark.read_text()) - before)
                 mark = folder / f"run{number}"
                 before = time.time()
-                subprocess.run([BINARY, "submit", str(source), "first.py", "--python", sys.executable, "--json", "--", str(mark)], env=server.environment,
+                subprocess.run([BINARY, "submit", "--python", sys.executable, "--json", str(source), "first.py", str(mark)], env=server.environment,
                                check=True, capture_output=True)  # fmt: skip
                 while not mark.exists() or not mark.read_text():
                     time.sleep(0.001)

@@ -97,6 +97,8 @@ class Server:
     # -- what tests do ------------------------------------------------------------------------------------------
 
     def roost(self, *arguments: str, check: bool = True, timeout: float = 120, **options) -> subprocess.CompletedProcess:
+        if arguments[0] == "submit" and not {"--", "--command"} & set(arguments):
+            arguments += ("--",)  # options may then stand behind the script
         done = subprocess.run([BINARY, *arguments], env=self.environment, capture_output=True, text=True, timeout=timeout, **options)
         if check:
             assert done.returncode == 0, f"roost {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -104,7 +106,7 @@ class Server:
 
     def submit(self, folder: pathlib.Path, *arguments: str) -> str:
         """Submits without waiting; gives the run's id."""
-        return json.loads(self.roost("submit", str(folder), "--json", *arguments).stdout)["run_id"]
+        return json.loads(self.roost("submit", str(folder), arguments[0], "--json", *arguments[1:]).stdout)["run_id"]
 
     def run(self, run_id: str) -> dict:
         return self.client.get(f"/runs/{run_id}")

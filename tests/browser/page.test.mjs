@@ -33,7 +33,7 @@ async function startServer() {
 function submit(code, ...args) {
   const source = mkdtempSync(join(folder, 'src-'));
   writeFileSync(join(source, 'train.py'), code);
-  return JSON.parse(roost('submit', source, 'train.py', '--json', ...args)).run_id;
+  return JSON.parse(roost('submit', '--json', ...args, source, 'train.py')).run_id;
 }
 const picture = async name => { if (pictures) { mkdirSync(pictures, {recursive: true}); await page.screenshot({path: join(pictures, name + '.png')}); } };
 

@@ -219,7 +219,7 @@ def test_backup_of_a_running_server_and_restore(server, project, tmp_path, make_
     run = server.wait_for(server.submit(src, "a.py"))
     server.roost("backup", str(tmp_path / "backup"))
     copy = make_server(name="copy", start=False)
-    subprocess.run([BINARY, "restore-backup", str(tmp_path / "backup"), "--data", str(copy.folder)], check=True, capture_output=True)
+    subprocess.run([BINARY, "restore", str(tmp_path / "backup"), "--data", str(copy.folder)], check=True, capture_output=True)
     copy.start()
     assert copy.run(run["run_id"])["status"] == "Completed"
     assert b"".join(copy.client.stream(f"/runs/{run['run_id']}/files/outputs/m")) == b"model"
@@ -228,7 +228,7 @@ def test_backup_of_a_running_server_and_restore(server, project, tmp_path, make_
 
 
 def test_free_space_floor_pauses_the_queue(make_server, project):
-    server = make_server("--min-free", "100PiB")
+    server = make_server("--min-free", "1000000G")
     run_id = server.submit(project({"a.py": "print(1)"}), "a.py")
     time.sleep(0.5)
     run = server.run(run_id)

@@ -148,7 +148,7 @@ def test_runs_beyond_the_machine_wait_and_say_for_what(server, project):
 
 def test_watching_can_be_interrupted_and_the_run_goes_on(server, project):
     src = project({"a.py": "import time\nprint('ready', flush=True)\ntime.sleep(600)"})
-    watch = subprocess.Popen([BINARY, "submit", str(src), "a.py", "--watch"], env=server.environment, text=True,
+    watch = subprocess.Popen([BINARY, "submit", "--watch", str(src), "a.py"], env=server.environment, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     assert any("ready" in line for line in iter(watch.stdout.readline, ""))
     watch.send_signal(signal.SIGINT)
