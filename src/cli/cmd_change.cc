@@ -32,8 +32,12 @@ Result<int> Cancel(client::Client& client, const std::vector<std::string>& refer
     ROOST_ASSIGN(run_ids.emplace_back(), FindRunId(client, reference));
   }
   for (const std::string& run_id : run_ids) {
-    ROOST_TRY(client.PostRepeatable(RunPath(run_id) + "/cancel", json::object()));
-    if (!wait) ROOST_TRY(WriteOut(fmt::format("canceling {}\n", run_id)));
+    ROOST_ASSIGN(const json run,
+                 client.PostRepeatable(RunPath(run_id) + "/cancel", json::object()));
+    if (wait) continue;
+    const std::string status = Text(run, "status");
+    ROOST_TRY(WriteOut(client::IsFinalStatus(status) ? fmt::format("{} is {}\n", run_id, status)
+                                                     : fmt::format("canceling {}\n", run_id)));
   }
   for (const std::string& run_id : run_ids) {
     if (wait) ROOST_TRY(WaitForEnd(client, run_id));

@@ -135,9 +135,10 @@ Result<int> Register(client::Client& client, const RegisterOptions& options) {
     return 0;
   }
   const auto bytes = Number(version.value("bytes", json()));
-  ROOST_TRY(WriteOut(fmt::format(
-      "Registered {} version {} ({} files, {}).\n", Text(version, "name"), Text(version, "version"),
-      Text(version, "file_count"), FormatBytes(static_cast<std::uint64_t>(bytes.value_or(0))))));
+  const std::string count = Text(version, "file_count");
+  ROOST_TRY(WriteOut(fmt::format("Registered {} version {} ({} {}, {}).\n", Text(version, "name"),
+                                 Text(version, "version"), count, count == "1" ? "file" : "files",
+                                 FormatBytes(static_cast<std::uint64_t>(bytes.value_or(0))))));
   return 0;
 }
 

@@ -117,6 +117,16 @@ int Main(int argc, char** argv) {
     WriteOut(app.help());
     return ToExitCode(ErrorCode::kInvalidArgument);
   }
+  const std::string& first = arguments.front();
+  const bool known =
+      !app.get_subcommands([&](const CLI::App* command) { return command->check_name(first); })
+           .empty();
+  if (!known && !first.starts_with('-')) {
+    PrintError({ErrorCode::kInvalidArgument,
+                "There is no command '" + first + "'. `roost --help` lists them.",
+                {}});
+    return ToExitCode(ErrorCode::kInvalidArgument);
+  }
   if (CLI::App* submit = app.get_subcommand("submit"); context.has_separator) {
     submit->prefix_command(false);
     submit->allow_extras(true);

@@ -35,8 +35,15 @@ Result<json> Latest(client::Client& client) {
 // Enough candidates to tell a unique one from several.
 constexpr std::size_t kCandidates = 200;
 
+// Archived runs are found like active ones; deleted ones only when no other fits.
 Result<json> Search(client::Client& client, const std::string& condition) {
-  return client.GetItems("/runs", {{"filter", condition}}, kCandidates);
+  json found;
+  for (const char* lifecycle : {"all", "deleted"}) {
+    ROOST_ASSIGN(found, client.GetItems("/runs", {{"filter", condition}, {"lifecycle", lifecycle}},
+                                        kCandidates));
+    if (!found.empty()) break;
+  }
+  return found;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ using client::ScriptedServer;
 using nlohmann::json;
 using testing::HasSubstr;
 
-// Knows four runs and understands the two filters that references need.
+// Knows some runs and understands the two filters that references need.
 class RunRefTest : public testing::Test {
  protected:
   RunRefTest()
@@ -36,6 +36,8 @@ class RunRefTest : public testing::Test {
     json items = json::array();
     for (const json& run : runs_) {
       const std::string name = run["display_name"].get<std::string>();
+      const bool deleted = run.value("lifecycle", "") == "deleted";
+      if (holds("filter=") && deleted != holds("lifecycle=deleted")) continue;
       const bool named = holds("display_name") && holds(("%27" + name + "%27").c_str());
       // "_" stands for any character in LIKE, so the server may give more than was meant.
       const bool liked = holds("LIKE") && holds("a_1");
@@ -49,10 +51,13 @@ class RunRefTest : public testing::Test {
     return found ? *found : "error: " + found.error().message;
   }
 
-  json runs_ = json::array({{{"run_id", "a_1_ff"}, {"display_name", "calm_owl"}},
-                            {{"run_id", "a_1_f0"}, {"display_name", "twin"}},
-                            {{"run_id", "a_1_00"}, {"display_name", "twin"}},
-                            {{"run_id", "ax1_22"}, {"display_name", "calm_fox"}}});
+  json runs_ =
+      json::array({{{"run_id", "a_1_ff"}, {"display_name", "calm_owl"}},
+                   {{"run_id", "a_1_f0"}, {"display_name", "twin"}},
+                   {{"run_id", "a_1_00"}, {"display_name", "twin"}},
+                   {{"run_id", "ax1_22"}, {"display_name", "calm_fox"}},
+                   {{"run_id", "gone"}, {"display_name", "twin"}, {"lifecycle", "deleted"}},
+                   {{"run_id", "old"}, {"display_name", "dodo"}, {"lifecycle", "deleted"}}});
   ScriptedServer server_;
   client::Client client_;
 };
@@ -70,6 +75,11 @@ TEST_F(RunRefTest, SeveralFitsAreListed) {
   EXPECT_EQ(twins.error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(twins.error().details.size(), 2U);
   EXPECT_THAT(Find("a_1_f"), HasSubstr("fits several runs"));
+}
+
+TEST_F(RunRefTest, DeletedRunsAreFoundWhenNoOtherFits) {
+  EXPECT_EQ(Find("dodo"), "old");
+  EXPECT_THAT(Find("twin"), HasSubstr("fits several runs"));
 }
 
 TEST_F(RunRefTest, NothingFits) {

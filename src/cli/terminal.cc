@@ -184,7 +184,9 @@ void PrintError(const Error& error) {
   const bool color = UseColor(STDERR_FILENO);
   std::string text = Styled("roost:", Style::kBad, color) + " " + error.message + "\n";
   for (const Problem& problem : error.details) {
-    if (problem.message == error.message && error.details.size() == 1) continue;
+    // A lone detail is often in the sentence already.
+    const bool told = error.message.find(problem.message) != std::string::npos;
+    if (told && error.details.size() == 1) continue;
     text += "  " + (problem.field.empty() ? "" : OneLine(problem.field) + ": ") + problem.message +
             "\n";
   }

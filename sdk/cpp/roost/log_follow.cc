@@ -9,9 +9,10 @@
 namespace roost::client {
 namespace {
 
-// One request; moves `offset` by what arrived. `started` is set when the answer's head has come.
+// One request; moves `offset` by what arrived. `on_start` is called when the answer's head has
+// come.
 Status FollowOnce(Client& client, const LogFollowOptions& options, bool with_tail,
-                  std::uint64_t& offset, bool& started,
+                  std::uint64_t& offset, const std::function<void()>& on_start,
                   const std::function<Status(std::string_view)>& take) {
   Query query{{"follow", "true"}};
   if (with_tail) {
@@ -24,7 +25,7 @@ Status FollowOnce(Client& client, const LogFollowOptions& options, bool with_tai
                    EncodeQuery(query);
   request.stall_limit = std::chrono::seconds(0);
   request.on_head = [&](const HttpAnswer& head) -> Status {
-    started = true;
+    on_start();
     const std::string from = head.Header("roost-log-offset");
     if (with_tail) std::from_chars(from.data(), from.data() + from.size(), offset);
     return {};
@@ -56,13 +57,12 @@ Result<std::uint64_t> FollowLog(Client& client, const LogFollowOptions& options,
     connected = now;
   };
   while (true) {
-    bool started = false;
-    auto followed = FollowOnce(client, options, with_tail, offset, started, take);
-    if (started) {
-      with_tail = false;
+    const auto on_start = [&] {
       tell(true);
       backoff.Reset();
-    }
+    };
+    auto followed = FollowOnce(client, options, with_tail, offset, on_start, take);
+    if (offset > options.offset) with_tail = false;
     Error error;
     if (followed || followed.error().code == ErrorCode::kNotFound) {
       // The answer ends with the run; one that ended because the server was stopped does not count.

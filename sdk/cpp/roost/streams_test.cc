@@ -111,6 +111,9 @@ TEST(FollowLogTest, ResumesByOffsetUntilTheRunIsOver) {
   options.on_connection = [&](bool connected) { connections.push_back(connected); };
   const auto offset = FollowLog(client, options, [&](std::string_view piece) -> Status {
     log += piece;
+    if (piece == "two\n") {
+      EXPECT_THAT(connections, ElementsAre(false, true)) << "told at once";
+    }
     return {};
   });
   ASSERT_TRUE(offset) << offset.error().message;
