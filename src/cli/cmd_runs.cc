@@ -60,27 +60,31 @@ std::string DurationText(const json& run) {
   return seconds ? FormatDuration(*seconds) : "";
 }
 
-Table MakeTable(const json& runs) {
-  Table table({{"NAME", false, true},
-               {"ID", false, true},
-               {"EXPERIMENT", false, true},
-               {"STATUS"},
-               {"STARTED"},
-               {"DURATION", true},
-               {"METRICS", false, true}});
+// Below this many columns ids would be cut to uselessness; a display name names a run as well.
+constexpr std::size_t kWidthForIds = 100;
+
+Status PrintTable(const json& runs) {
+  const std::size_t width = TerminalWidth();
+  const bool with_ids = width == 0 || width >= kWidthForIds;
+  std::vector<Table::Column> columns{
+      {"NAME", false, true}, {"EXPERIMENT", false, true}, {"STATUS"},
+      {"STARTED"},           {"DURATION", true},          {"METRICS", false, true}};
+  if (with_ids) columns.insert(columns.begin() + 1, {"ID"});
+  Table table(std::move(columns));
   for (const json& run : runs) {
     const std::string status = Text(run, "status");
     const json started = run.value("started_at", json());
-    table.AddRow(
-        {Text(run, "display_name"),
-         Text(run, "run_id"),
-         Text(run, "experiment"),
-         {status, StyleOfStatus(status)},
-         Ago(started.is_null() ? run.value("created_at", json()) : started, SystemClock().Now()),
-         DurationText(run),
-         MetricsText(run)});
+    std::vector<Cell> cells{
+        Text(run, "display_name"),
+        Text(run, "experiment"),
+        {status, StyleOfStatus(status)},
+        Ago(started.is_null() ? run.value("created_at", json()) : started, SystemClock().Now()),
+        DurationText(run),
+        MetricsText(run)};
+    if (with_ids) cells.insert(cells.begin() + 1, Text(run, "run_id"));
+    table.AddRow(std::move(cells));
   }
-  return table;
+  return table.Print();
 }
 
 Status PrintOnce(client::Client& client, const RunsOptions& options) {
@@ -89,7 +93,7 @@ Status PrintOnce(client::Client& client, const RunsOptions& options) {
   if (options.as_json) return PrintJson({{"items", runs}});
   if (options.watch) ROOST_TRY(WriteOut("\033[H\033[2J"));
   if (runs.empty()) return WriteOut("No run fits.\n");
-  ROOST_TRY(MakeTable(runs).Print());
+  ROOST_TRY(PrintTable(runs));
   if (!options.all && runs.size() == options.limit) {
     Note(fmt::format("the first {}; --all or --limit shows more", options.limit));
   }
