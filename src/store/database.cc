@@ -37,11 +37,14 @@ Status QuickCheck(Connection& connection, const fs::path& file) {
   return {};
 }
 
-// Before a connection that may write: opening one sets the journal's mode.
+// Before any connection that may write: opening one sets the journal's mode, and closing one moves
+// the log into the file.
 Status CheckUntouched(const fs::path& file) {
+  const bool deserves_check = DeservesCheck(file);
   ROOST_ASSIGN(std::unique_ptr<Connection> reading,
                Connection::Open(file, Connection::Mode::kReadOnly));
-  return CheckIdentity(*reading);
+  ROOST_TRY(CheckIdentity(*reading));
+  return deserves_check ? QuickCheck(*reading, file) : Status();
 }
 
 Status CheckLogMode(Connection& connection, const fs::path& file) {
@@ -72,12 +75,10 @@ Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Database>> Database::Open(const fs::path& file, Clock& clock,
                                                  std::size_t readers) {
-  const bool deserves_check = DeservesCheck(file);
   if (SizeOf(file) > 0) ROOST_TRY(CheckUntouched(file));
   ROOST_ASSIGN(std::unique_ptr<Connection> writing,
                Connection::Open(file, Connection::Mode::kReadWrite));
   ROOST_TRY(CheckLogMode(*writing, file));
-  if (deserves_check) ROOST_TRY(QuickCheck(*writing, file));
   ROOST_TRY(Migrate(*writing));
   ROOST_ASSIGN(std::unique_ptr<Connection> checkpointing,
                Connection::Open(file, Connection::Mode::kReadWrite));

@@ -145,7 +145,9 @@ class Database {
     return read(*lease.connection());
   }
 
-  // An empty hook takes the old one away; when these return, the old one runs no more.
+  // Hooks. An empty one takes the old one away; when the function returns, the old one runs no
+  // more.
+
   // Called on the writer's thread once for each group, before its commit: where summaries that many
   // writes touch are written once.
   void SetBeforeCommit(std::function<Status(WriteContext&)> hook);

@@ -338,30 +338,48 @@ TEST_F(DatabaseTest, GarbageIsNamedAndLeftAlone) {
   EXPECT_EQ(ContentOf(garbage), std::string(5000, 'g'));
 }
 
-TEST_F(DatabaseTest, ADamagedPageIsNamedByTheReadThatMeetsIt) {
-  for (int i = 0; i < 2000; ++i) {
-    database->Submit(
-        Lane::kBulk, [i](WriteContext& context) { return Put(context, std::to_string(i)); },
-        [](Status) {});
+class DamagedDatabaseTest : public DatabaseTest {
+ protected:
+  // Two thousand rows in the file itself.
+  void FillAndStop() {
+    for (int i = 0; i < 2000; ++i) {
+      database->Submit(
+          Lane::kBulk, [i](WriteContext& context) { return Put(context, std::to_string(i)); },
+          [](Status) {});
+    }
+    database.reset();
   }
-  database.reset();
-  std::string content = ContentOf(file);
-  for (std::size_t page = 4096; page + 4096 <= content.size(); page += 4096) {
-    if (content.find("1999", page) < page + 4096) content.replace(page, 100, 100, '\x5a');
+  // Overwrites the start of every page that holds the row.
+  static void DamagePagesWith(const fs::path& path, const std::string& row) {
+    std::string content = ContentOf(path);
+    for (std::size_t page = 4096; page + 4096 <= content.size(); page += 4096) {
+      if (content.find(row, page) < page + 4096) content.replace(page, 100, 100, '\x5a');
+    }
+    ASSERT_TRUE(WriteFileAtomic(path, content));
   }
-  ASSERT_TRUE(WriteFileAtomic(file, content));
-  auto opened = Database::Open(file, clock, 1);
-  Status failed;
-  if (!opened) {
-    failed = Fail(opened.error());
-  } else {
-    const auto read = (*opened)->Read<bool>([](Connection& db) -> Result<bool> {
-      ROOST_ASSIGN(auto query, db.Prepare("SELECT sum(length(value)) FROM meta NOT INDEXED"));
-      return query.Step();
-    });
-    if (!read) failed = Fail(read.error());
-  }
-  EXPECT_ERROR(failed, ErrorCode::kInternal, file.string() + " is damaged");
+};
+
+TEST_F(DamagedDatabaseTest, IsNamedByTheReadThatMeetsTheDamage) {
+  FillAndStop();
+  DamagePagesWith(file, "1999");
+  const auto opened = ROOST_VALUE(Database::Open(file, clock, 1));
+  const auto read = opened->Read<bool>([](Connection& db) -> Result<bool> {
+    ROOST_ASSIGN(auto query, db.Prepare("SELECT sum(length(value)) FROM meta NOT INDEXED"));
+    return query.Step();
+  });
+  EXPECT_ERROR(read, ErrorCode::kInternal, file.string() + " is damaged");
+}
+
+TEST_F(DamagedDatabaseTest, IsFoundAtTheStartAfterAnUncleanStop) {
+  FillAndStop();
+  Open();
+  EXPECT_OK(Put("in the log"));
+  // What a killed server leaves: the file and its log.
+  const fs::path left = folder.path() / "left.db";
+  ASSERT_TRUE(CopyFile(file, left));
+  ASSERT_TRUE(CopyFile(file.string() + "-wal", left.string() + "-wal"));
+  DamagePagesWith(left, "1999");
+  EXPECT_ERROR(Database::Open(left, clock, 1), ErrorCode::kInternal, left.string() + " is damaged");
 }
 
 }  // namespace
