@@ -379,7 +379,11 @@ TEST_F(DamagedDatabaseTest, IsFoundAtTheStartAfterAnUncleanStop) {
   ASSERT_TRUE(CopyFile(file, left));
   ASSERT_TRUE(CopyFile(file.string() + "-wal", left.string() + "-wal"));
   DamagePagesWith(left, "1999");
+  const std::string before = ContentOf(left);
+  const std::string log_before = ContentOf(left.string() + "-wal");
   EXPECT_ERROR(Database::Open(left, clock, 1), ErrorCode::kInternal, left.string() + " is damaged");
+  EXPECT_EQ(ContentOf(left), before);
+  EXPECT_EQ(ContentOf(left.string() + "-wal"), log_before);
 }
 
 }  // namespace
