@@ -36,7 +36,7 @@ Result<Response> CreateSnapshot(Services& services, Request& request) {
 
 Result<std::unique_ptr<BodySink>> UploadBlobs(Services& services, Request& request) {
   const std::string& type = request.Header(HeaderName::kContentType);
-  if (type != "application/vnd.roost.blobs") {
+  if (type != "application/vnd.roost.blobs" && type != "application/octet-stream") {
     return BadField("Content-Type", "must be application/vnd.roost.blobs");
   }
   return MakeBlobsSink(services.store.blobs());
