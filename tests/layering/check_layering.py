@@ -45,7 +45,7 @@ def problems(root: pathlib.Path):
         module = module_of(path)
         text = file.read_text()
         allowed = {module} | MAY_INCLUDE[module] | ALSO_MAY_INCLUDE.get(str(path), set())
-        if file.stem.endswith("_test"):
+        if file.stem.endswith(("_test", "_test_support")):
             allowed |= TESTS_MAY_INCLUDE.get(module, set())
         for used in INCLUDE.findall(text):
             if used in MAY_INCLUDE and used not in allowed:
