@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A snapshot of 10,000 small files: sent the first time, and again unchanged. Measured as `roost snapshot`, whole process.
+"""A snapshot of 10,000 small files: sent the first time, and again unchanged. Measured as `roost submit`, whole process, on a server whose
+queue is paused (it keeps the run and starts nothing).
 
 The anchor is `cp -r` of the same folder followed by `sync -f`, in the same round.
 """
@@ -19,13 +20,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for number in range(ROUNDS):
-            server = Server(folder / f"data{number}").start()
+            server = Server(folder / f"data{number}").start("--min-free", "1000000G")
             source = folder / "src"
             for n in range(FILES):
                 file = source / f"d{n % 100}" / f"{n}.py"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(f"# file {n} of round {number}\n" * 20)
-            send = lambda: subprocess.run([BINARY, "snapshot", str(source), "--max-snapshot-files", "0"], env=server.environment, check=True, capture_output=True)
+            send = lambda: subprocess.run([BINARY, "submit", "--max-snapshot-files", "0", "--folder", str(source), "--command", "true"], env=server.environment, check=True, capture_output=True)
             first.append(timed(send))
             again.append(timed(send))
             copy.append(timed(lambda: subprocess.run(f"cp -r {source} {folder}/copy && sync -f {folder}/copy", shell=True, check=True)))

@@ -58,7 +58,7 @@ class Server:
         self.output = open(self.folder.parent / f"{self.folder.name}.out", "ab")
         self.process = subprocess.Popen(
             [BINARY, "serve", "--data", str(self.folder), "--port", str(self.port), "--python", sys.executable,
-             "--min-free", "0", *self.options, *options],
+             *self.options, *options, *([] if "--min-free" in self.options + options else ["--min-free", "0"])],
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, start_new_session=True,
         )  # fmt: skip
         if check:
@@ -99,6 +99,8 @@ class Server:
     def roost(self, *arguments: str, check: bool = True, timeout: float = 120, **options) -> subprocess.CompletedProcess:
         if arguments[0] == "submit" and not {"--", "--command"} & set(arguments):
             arguments += ("--",)  # options may then stand behind the script
+        if arguments[0] == "submit" and "--python" not in arguments:
+            arguments = ("submit", "--python", sys.executable, *arguments[1:])
         done = subprocess.run([BINARY, *arguments], env=self.environment, capture_output=True, text=True, timeout=timeout, **options)
         if check:
             assert done.returncode == 0, f"roost {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -74,6 +74,8 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   engine.sdk_python_folder = options.sdk.empty() ? FindSdk(ProgramFolder()) : fs::path(options.sdk);
   ROOST_ASSIGN(const std::int64_t min_free_mb, ParseMemory(options.min_free));
   engine.min_free_bytes = static_cast<std::uint64_t>(min_free_mb) << 20;
+  ROOST_ASSIGN(const std::int64_t grace_seconds, ParseDuration(options.grace));
+  engine.grace_ms = grace_seconds * 1000;
   engine.on_run_end = options.on_run_end;
   engine.machine = launch::ReadMachineResources();
   return engine;
@@ -174,6 +176,8 @@ void AddServeCommand(CLI::App& app, Context& context) {
                       "PATH's python3)");
   command->add_option("--min-free", options->min_free,
                       "Start no run with less free space on the data folder's disk (default: 1G)");
+  command->add_option("--grace", options->grace,
+                      "Between asking a cancelled run to end and killing it (default: 15s)");
   command->add_option("--on-run-end", options->on_run_end,
                       "Command, or http(s) address to POST to, for each run that ends");
   command->add_option("--log-level", options->log_level,

@@ -17,6 +17,7 @@ struct ServeOptions {
   bool port_given = false;  // else the port of last time, else 7070
   std::string python;
   std::string min_free = "1G";
+  std::string grace = "15s";
   std::string on_run_end;
   std::string log_level = "info";
   std::string log_file;

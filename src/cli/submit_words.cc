@@ -48,7 +48,9 @@ Result<Work> ReadSubmitWords(const SubmitWords& given) {
   work.script = *word++;
   if (given.has_separator && word != end) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("'{}' stands before `--` and is neither folder nor script.", *word));
+                fmt::format("There is no folder '{}': before `--` stand at most a folder and a "
+                            "script.",
+                            work.script));
   }
   work.arguments.insert(work.arguments.begin(), word, end);
   const fs::path script = fs::path(work.folder) / work.script;

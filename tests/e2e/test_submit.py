@@ -57,7 +57,7 @@ def test_watch_ends_with_the_scripts_exit_code_and_the_reason_says_why(server, p
     assert run["status"] == "Failed"
     assert run["error"]["code"] == "UserError"
     assert "ValueError" in run["error"]["message"] and "no such bird" in run["error"]["message"]
-    assert "exit code 1" in run["reason"]
+    assert "no such bird" in run["reason"]
     src = project({"seven.py": "import sys; sys.exit(7)"}, "seven")
     assert server.roost("submit", str(src), "seven.py", "--watch", check=False).returncode == 7
 
