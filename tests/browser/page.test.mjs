@@ -94,6 +94,7 @@ test('the link signs in, and a run is seen live: state, log, chart, files', asyn
   assert.ok(!log.includes('progress 3\n') && log.includes('progress 9\nepoch 0'), 'progress bars are folded');
   await page.waitForFunction(() => [...document.querySelectorAll('#files a')].some(link => link.textContent === 'outputs/model.txt'));
   await page.waitForFunction(() => document.querySelector('#chart-name').textContent.includes('40 points'));
+  assert.ok(!/\bnull\b/.test(await page.textContent('#run')), 'nothing is shown as null');
   await picture('completed');
   assert.deepEqual(problems, []);
 });
