@@ -113,7 +113,16 @@ Result<Work> CheckUsage(const SubmitOptions& options) {
   if (options.no_folder && options.words.command.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--no-folder goes with --command only.");
   }
-  return ReadSubmitWords(options.words);
+  ROOST_ASSIGN(Work work, ReadSubmitWords(options.words));
+  if (!options.words.has_separator) {
+    for (const std::string& word : OptionsAmongArguments(work)) {
+      Note(
+          fmt::format("{0} goes to the script, since it stands behind it; for `submit`, write it "
+                      "before the script, or put `--` before the script's arguments.",
+                      word));
+    }
+  }
+  return work;
 }
 
 Result<int> Submit(client::Client& client, const SubmitOptions& options, const Work& work) {

@@ -120,7 +120,12 @@ _roost() {{
     [[ -n "$path_so_far" ]] && _files
   fi
 }}
-compdef _roost roost
+# Loaded by zsh as the function's body, or sourced by a user.
+if [[ "${{funcstack[1]}}" == _roost ]]; then
+  _roost "$@"
+else
+  compdef _roost roost
+fi
 )",
                      cases);
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/files.h"
 
 namespace roost::cli {
@@ -47,10 +49,14 @@ Result<Work> ReadSubmitWords(const SubmitWords& given) {
   }
   work.script = *word++;
   if (given.has_separator && word != end) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("There is no folder '{}': before `--` stand at most a folder and a "
-                            "script.",
-                            work.script));
+    const bool folder_missing = given.folder.empty() && word == given.words.begin() + 1;
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        folder_missing
+            ? fmt::format("There is no folder '{}': before `--` stand at most a folder and "
+                          "a script.",
+                          work.script)
+            : fmt::format("'{}' stands before `--` and is neither folder nor script.", *word));
   }
   work.arguments.insert(work.arguments.begin(), word, end);
   const fs::path script = fs::path(work.folder) / work.script;
@@ -61,6 +67,17 @@ Result<Work> ReadSubmitWords(const SubmitWords& given) {
   }
   work.script = fs::path(work.script).lexically_normal().generic_string();
   return work;
+}
+
+std::vector<std::string> OptionsAmongArguments(const Work& work) {
+  std::vector<std::string> found;
+  for (const char* option :
+       {"--watch", "--experiment", "--cpus", "--gpus", "--time-limit", "--python"}) {
+    if (std::find(work.arguments.begin(), work.arguments.end(), option) != work.arguments.end()) {
+      found.emplace_back(option);
+    }
+  }
+  return found;
 }
 
 }  // namespace roost::cli

@@ -27,4 +27,8 @@ struct Work {
 // with it, options of `submit` may stand behind the script too, and what follows "--" is its own.
 Result<Work> ReadSubmitWords(const SubmitWords& words);
 
+// Those of the script's arguments that were most likely meant for `submit`: its options that
+// scripts hardly have.
+std::vector<std::string> OptionsAmongArguments(const Work& work);
+
 }  // namespace roost::cli

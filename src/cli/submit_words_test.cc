@@ -30,6 +30,12 @@ TEST_F(SubmitWordsTest, WithoutSeparatorAllBehindTheScriptIsItsOwn) {
   EXPECT_THAT(work->arguments, ElementsAre("--lr", "0.1", "-v"));
 }
 
+TEST_F(SubmitWordsTest, OptionsOfOursBehindTheScriptAreNoticed) {
+  const auto work = ReadSubmitWords({.words = {folder_, "train.py", "--data", "x", "--watch"}});
+  ASSERT_TRUE(work);
+  EXPECT_THAT(OptionsAmongArguments(*work), ElementsAre("--watch"));
+}
+
 TEST_F(SubmitWordsTest, BehindTheSeparatorStandArguments) {
   const auto work = ReadSubmitWords({.words = {folder_, "./train.py"},
                                      .has_separator = true,
@@ -65,6 +71,7 @@ TEST_F(SubmitWordsTest, MistakesAreTold) {
       {{.words = {folder_, "train.py", "--lr"}, .has_separator = true}, "no option '--lr'"},
       {{.words = {folder_, "train.py", "x"}, .has_separator = true}, "'x' stands before"},
       {{.words = {folder_, "other.py"}}, "no script 'other.py'"},
+      {{.words = {"nowhere", "train.py"}, .has_separator = true}, "no folder 'nowhere'"},
       {{.words = {folder_, "train.py"}, .command = "make"}, "With --command"},
   };
   for (const auto& one : cases) {
