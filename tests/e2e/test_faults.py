@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import BINARY, Server
+from harness import BINARY, Server, end_runs
 from roost.client import Client, RoostError
 
 
@@ -161,8 +161,9 @@ def test_a_full_disk_loses_nothing_that_was_answered(make_server, tmp_path, proj
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(small)], capture_output=True)
     if mounted.returncode:
         pytest.skip("no file system can be mounted here")
+    server = Server(small / "data")
     try:
-        server = Server(small / "data").start()
+        server.start()
         run_id = server.client.call("POST", "/runs/tracked", {})["run_id"]
         filler = small / "filler"
         kept = []
@@ -198,8 +199,9 @@ def test_a_full_disk_loses_nothing_that_was_answered(make_server, tmp_path, proj
         assert run["status"] == "Failed" and "exit code 1" in run["error"]["message"]  # its log had no room for a traceback
         run = server.wait_for(server.submit(project({"b.py": "print(1)"}, "b"), "b.py"))
         assert run["status"] == "Completed"
-        server.stop()
     finally:
+        end_runs(server)
+        server.kill()
         subprocess.run(["umount", "-l", str(small)])
 
 
