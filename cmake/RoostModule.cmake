@@ -1,10 +1,11 @@
 # One folder under src/ is one module: one static library roost_<name> from its *.cc, one test
 # binary <name>_test from its *_test.cc. Files named *_main.cc belong to programs and are left out.
+# TEST_LOCK: tests that share something of the machine and must not run beside each other.
 # Globbing is deliberate: a test file that is not built would be a test that cannot fail.
 include(GoogleTest)
 
 function(roost_module name)
-  cmake_parse_arguments(ARG "" "TEST_TIMEOUT" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "" "TEST_TIMEOUT;TEST_LOCK" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB mains CONFIGURE_DEPENDS *_main.cc)
@@ -38,6 +39,7 @@ function(roost_module name)
       set(ARG_TEST_TIMEOUT 120)
     endif()
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
-                         PROPERTIES LABELS unit TIMEOUT ${ARG_TEST_TIMEOUT})
+                         PROPERTIES LABELS unit TIMEOUT ${ARG_TEST_TIMEOUT}
+                                    RESOURCE_LOCK "${ARG_TEST_LOCK}")
   endif()
 endfunction()
