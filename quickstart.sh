@@ -86,6 +86,10 @@ say "Its metrics"
 "$roost" metrics "$run"
 say "Its files"
 "$roost" files "$run"
+folder=build/quickstart-files
+rm -rf "$folder"
+"$roost" download "$run" outputs --to "$folder"
+echo "a copy of outputs/ is in $project/$folder"
 say "Registering the model"
 "$roost" models register image-classifier --run "$run" --path outputs
 

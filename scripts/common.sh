@@ -4,7 +4,8 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${ROOST_VENV:-$project/.venv}
 torch_version=2.13.0
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then mark=$'\033[1m==>\033[0m'; else mark='==>'; fi
+say() { printf '%s %s\n' "$mark" "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 as_root() {
@@ -69,9 +70,9 @@ PY
 
 # Installs a requirement file into the environment, never another torch.
 pip_install() {
-  local file=$1 mark
-  mark=$venv/.installed-$(cat "$file" "$constraints" | sha256sum | cut -c1-16)
-  [ -e "$mark" ] && return 0
+  local file=$1 done_mark
+  done_mark=$venv/.installed-$(cat "$file" "$constraints" | sha256sum | cut -c1-16)
+  [ -e "$done_mark" ] && return 0
   say "Installing Python packages of ${file#"$project"/}"
-  "$python" -m pip install -q -c "$constraints" -r "$file" && touch "$mark"
+  "$python" -m pip install -q -c "$constraints" -r "$file" && touch "$done_mark"
 }
