@@ -10,6 +10,7 @@
 #include "cli/format.h"
 #include "cli/python_choice.h"
 #include "cli/sd_notify.h"
+#include "cli/sdk_copy.h"
 #include "cli/serve_options.h"
 #include "cli/terminal.h"
 #include "engine/engine.h"
@@ -71,7 +72,10 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   engine::EngineOptions engine;
   engine.server_url = AddressOf(options.host, port);
   ROOST_ASSIGN(engine.default_python, ChoosePython(options.python, CurrentEnvironment()));
-  engine.sdk_python_folder = options.sdk.empty() ? FindSdk(ProgramFolder()) : fs::path(options.sdk);
+  const fs::path sdk = options.sdk.empty() ? FindSdk(ProgramFolder()) : fs::path(options.sdk);
+  if (!sdk.empty()) {
+    ROOST_ASSIGN(engine.sdk_python_folder, CopySdk(sdk, fs::absolute(options.data)));
+  }
   ROOST_ASSIGN(const std::int64_t min_free_mb, ParseMemory(options.min_free));
   engine.min_free_bytes = static_cast<std::uint64_t>(min_free_mb) << 20;
   ROOST_ASSIGN(const std::int64_t grace_seconds, ParseDuration(options.grace));
