@@ -14,11 +14,9 @@ import time
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "sdk" / "python")]
 
-os.environ.setdefault("ROOST_BINARY", str(PROJECT / "build" / "bench" / "src" / "cli" / "roost"))
-
 from harness import BINARY, Server, free_port  # noqa: E402
 
-HTTP_LOAD = PROJECT / "build" / "bench" / "bench" / "http_load"
+HTTP_LOAD = PROJECT / "build" / "release" / "bench" / "http_load"
 
 
 def machine() -> str:

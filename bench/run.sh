@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
-cmake --preset bench >build/cmake-bench.log && cmake --build --preset bench >build/build-bench.log
+cmake --preset release -DROOST_BENCH=ON >build/cmake-bench.log
+cmake --build --preset release --target roost roost-shim http_load >build/build-bench.log
 [ -x "$venv/bin/python" ] && python=$venv/bin/python || python=python3
 [ $# -gt 0 ] || set -- submit metrics runs logs snapshot
 for name in "$@"; do "$python" "bench/bench_$name.py"; done

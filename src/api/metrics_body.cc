@@ -108,8 +108,10 @@ class BatchReader {
     }
     return true;
   }
+  // From 1970 to the end of 9999, which is what a time can be written as.
+  static constexpr Micros kLatestTime = 253'402'300'799'999'999;
   static bool ReadTime(dom::element value, Micros* to) {
-    if (!value.get(*to)) return true;
+    if (!value.get(*to)) return *to >= 0 && *to <= kLatestTime;
     std::string_view text;
     if (value.get(text)) return false;
     const auto time = ParseTime(text);
@@ -171,7 +173,8 @@ class BatchReader {
         }
       } else if (key == "time") {
         if (!value.is_null() && !ReadTime(value, &point.time)) {
-          return Add(path.Field("time"), "must be an ISO 8601 text or unix microseconds");
+          return Add(path.Field("time"),
+                     "must be an ISO 8601 text or unix microseconds, from 1970 to 9999");
         }
       } else {
         return Unknown(path.Field(""), key);
@@ -272,7 +275,8 @@ class BatchReader {
         if (!value.is_null()) entry.step = step;
       } else if (key == "time") {
         if (!value.is_null() && !ReadTime(value, &entry.time)) {
-          return Add(path.Field("time"), "must be an ISO 8601 text or unix microseconds");
+          return Add(path.Field("time"),
+                     "must be an ISO 8601 text or unix microseconds, from 1970 to 9999");
         }
       } else if (key == "description") {
         if (value.get(text) || text.size() > spec::kMaxDescription) {

@@ -179,6 +179,18 @@ TEST_F(RunSearchTest, TokensBelongToTheirSearch) {
   }
 }
 
+TEST_F(RunSearchTest, ExperimentsThatDoNotExistHaveNoRuns) {
+  Add(RunOf("a"));
+  for (const std::size_t unknown : {1, 2}) {
+    for (const auto lifecycle : {spec::Lifecycle::kActive, spec::Lifecycle::kArchived}) {
+      RunSearch search;
+      search.experiments.assign(unknown, "nowhere");
+      search.lifecycle = lifecycle;
+      EXPECT_THAT(Ids(search), IsEmpty());
+    }
+  }
+}
+
 TEST_F(RunSearchTest, WordsOfUsersAreNeverSql) {
   NewRun run = RunOf("a");
   run.tags = {{"it's", "a ' quote"}};

@@ -135,7 +135,8 @@ TEST_F(RunsTest, EveryMoveIsAllowedExactlyAsTheTableSays) {
 TEST_F(RunsTest, AClockThatGoesBackNeverEndsARunBeforeItsStart) {
   const RunRow run = Add(RunOf("a", RunKind::kTracked));
   clock.SetWall(clock.Now() - 3'600'000'000);
-  const RunRow done = ROOST_VALUE(store->runs().MoveState(run.key, {RunState::kCompleted, "", {}, 0}));
+  const RunRow done =
+      ROOST_VALUE(store->runs().MoveState(run.key, {RunState::kCompleted, "", {}, 0}));
   EXPECT_EQ(done.ended_at, done.started_at);
   const RunRow later = Add("b");  // newest first by the order of arrival, whatever the clock says
   EXPECT_LT(later.created_at, run.created_at);
@@ -145,7 +146,8 @@ TEST_F(RunsTest, AClockThatGoesBackNeverEndsARunBeforeItsStart) {
 TEST_F(RunsTest, ATrackedRunMayGoBackToRunningWithoutItsError) {
   const RunRow run = Add(RunOf("a", RunKind::kTracked));
   EXPECT_OK(store->runs().MoveState(run.key, {RunState::kFailed, "x", R"({"code": "E"})", 0}));
-  const RunRow again = ROOST_VALUE(store->runs().MoveState(run.key, {RunState::kRunning, "", {}, 0}));
+  const RunRow again =
+      ROOST_VALUE(store->runs().MoveState(run.key, {RunState::kRunning, "", {}, 0}));
   EXPECT_EQ(again.ended_at, 0);
   EXPECT_EQ(again.error_json, "");
 }

@@ -242,6 +242,9 @@ Result<SqlText> ExperimentIds(Connection& db, const std::vector<std::string>& na
     if (row) list.Add(list.text.empty() ? "?" : ", ?").With(query.Int(0));
     query.Reset();
   }
+  // None of them exists: an id that no experiment has, since SQLite takes no index for an empty
+  // list.
+  if (list.values.empty()) list.Add("?").With(std::int64_t{-1});
   return list;
 }
 
