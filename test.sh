@@ -34,10 +34,10 @@ part() {
 }
 
 installs() {
-  install_packages "${build_packages[@]}" "${python_packages[@]}" clang-format chromium git
-  prepare_python
-  pip_install "$project/examples/requirements.txt"
-  pip_install "$project/tests/requirements.txt"
+  install_packages "${build_packages[@]}" "${python_packages[@]}" clang-format chromium &&
+    prepare_python &&
+    pip_install "$project/examples/requirements.txt" &&
+    pip_install "$project/tests/requirements.txt"
 }
 
 server_build() {
