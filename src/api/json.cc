@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "engine/run_json.h"
 #include "spec/metrics.h"
 
 namespace roost::api {
@@ -17,53 +18,13 @@ Json NumberJson(double value) {
 
 Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-Json TagsJson(const std::map<std::string, std::optional<std::string>>& tags) {
-  Json object = Json::object();
-  for (const auto& [key, value] : tags) object[key] = value ? Json(*value) : Json(nullptr);
-  return object;
-}
-
 Json ParsedOrText(const std::string& json_text) {
   Json parsed = Json::parse(json_text, nullptr, false);
   return parsed.is_discarded() ? Json(json_text) : parsed;
 }
 
 Json RunJson(const store::Run& run, Micros now, const RunJsonOptions& options) {
-  Json json = {
-      {"run_id", run.id.value()},
-      {"number", run.number},
-      {"experiment", run.experiment_name},
-      {"experiment_id", std::to_string(run.experiment.value())},
-      {"kind", spec::ToString(run.kind)},
-      {"status", spec::ToString(run.state)},
-      {"reason", run.reason},
-      {"cancel_requested", run.cancel_requested},
-      {"not_responding", run.not_responding},
-      {"lifecycle", spec::ToString(run.lifecycle)},
-      {"display_name", run.display_name},
-      {"description", run.description},
-      {"parent", TextOrNull(run.parent_id)},
-      {"submitter", run.submitter},
-      {"compute_target", TextOrNull(run.compute_target)},
-      {"snapshot", run.snapshot ? Json(run.snapshot->ToText()) : Json(nullptr)},
-      {"attempt", run.attempt},
-      {"client_status", TextOrNull(run.client_status)},
-      {"error", run.error_json.empty() ? Json(nullptr) : ParsedOrText(run.error_json)},
-      {"created_at", TimeJson(run.created_at)},
-      {"started_at", TimeJson(run.started_at)},
-      {"ended_at", TimeJson(run.ended_at)},
-      {"duration_seconds", nullptr},
-      {"tags", TagsJson(run.tags)},
-      {"properties", run.properties},
-      {"definition", nullptr},
-  };
-  if (run.started_at != 0) {
-    const Micros end = run.ended_at != 0 ? run.ended_at : now;
-    json["duration_seconds"] = static_cast<double>(std::max<Micros>(0, end - run.started_at)) / 1e6;
-  }
-  if (options.with_definition && !run.definition_json.empty()) {
-    json["definition"] = ParsedOrText(run.definition_json);
-  }
+  Json json = engine::RunToJson(run, now, options.with_definition);
   if (options.metrics) {
     Json metrics = Json::object();
     for (const store::MetricSummary& summary : *options.metrics) {

@@ -21,7 +21,6 @@ using Json = nlohmann::json;
 Json TimeJson(Micros time);     // null when 0
 Json NumberJson(double value);  // NaN and infinities as texts
 Json TextOrNull(const std::string& text);
-Json TagsJson(const std::map<std::string, std::optional<std::string>>& tags);
 
 struct RunJsonOptions {
   bool with_definition = false;

@@ -39,7 +39,7 @@ json RunToJson(const store::Run& run, Micros now, bool with_definition) {
           {"description", run.description},
           {"parent", TextOrNull(run.parent_id)},
           {"submitter", run.submitter},
-          {"compute_target", run.compute_target},
+          {"compute_target", TextOrNull(run.compute_target)},
           {"snapshot", run.snapshot ? json(run.snapshot->ToText()) : json()},
           {"attempt", run.attempt},
           {"client_status", TextOrNull(run.client_status)},
