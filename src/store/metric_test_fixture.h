@@ -106,7 +106,7 @@ class MetricFixture : public ::testing::Test {
   }
 
   std::vector<StoredPoint> History(RunKey run, const std::string& name, std::int64_t after = 0,
-                                   std::size_t limit = 1'000'000) {
+                                   std::size_t limit = 1'000'000'000) {
     auto points = metrics->History(run, name, after, limit);
     EXPECT_TRUE(points) << (points ? "" : points.error().message);
     return points.value_or(std::vector<StoredPoint>{});
