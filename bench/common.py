@@ -14,7 +14,7 @@ import time
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "sdk" / "python")]
 
-from harness import BINARY, Server, free_port  # noqa: E402
+from harness import BINARY, Server  # noqa: E402
 
 HTTP_LOAD = PROJECT / "build" / "release" / "bench" / "http_load"
 

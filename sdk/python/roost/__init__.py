@@ -1,6 +1,6 @@
 """The Python client of a Roost server. Standard library only.
 
-``roost.current()`` gives the run that this process belongs to; ``roost.connect()`` a client of a server.
+``roost.current_context()`` describes the run that this process belongs to; ``roost.connect()`` a client of a server.
 Azure ML scripts use the package ``azureml`` beside this one and need nothing of Roost's by name.
 """
 

@@ -7,7 +7,6 @@ from typing import Any
 from roost.client import Client
 
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-ARTIFACT_TYPES = {"image", "confusion_matrix", "accuracy_table", "residuals", "predictions"}
 
 
 def number(value: Any) -> Any:

@@ -23,7 +23,6 @@ _NO_CONTEXT = (
     "initialize an azureml.core.Run."
 )
 _IMAGE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"<svg", b"<?xml")
-_FINAL = ("Completed", "Failed", "Canceled")
 
 
 class Run:
@@ -35,7 +34,6 @@ class Run:
     """
 
     _current: "Run | None" = None
-    _current_pid: int | None = None
 
     def __init__(self, client: Client, run_id: str, report_file: str | None = None, managed: bool = False):
         self._client, self._id = client, run_id
