@@ -1,11 +1,12 @@
 # One folder under src/ is one module: one static library roost_<name> from its *.cc, one test
 # binary <name>_test from its *_test.cc. Files named *_main.cc belong to programs and are left out.
+# NO_PCH: for what includes torch, whose settings differ from the shared precompiled header's.
 # TEST_LOCK: tests that share something of the machine and must not run beside each other.
 # Globbing is deliberate: a test file that is not built would be a test that cannot fail.
 include(GoogleTest)
 
 function(roost_module name)
-  cmake_parse_arguments(ARG "" "TEST_TIMEOUT;TEST_LOCK" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "NO_PCH" "TEST_TIMEOUT;TEST_LOCK" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB mains CONFIGURE_DEPENDS *_main.cc)
@@ -23,7 +24,9 @@ function(roost_module name)
     add_library(roost_${name} STATIC ${sources})
     target_include_directories(roost_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(roost_${name} PUBLIC ${ARG_DEPS} PRIVATE roost_options ${ARG_PRIVATE_DEPS})
-    roost_use_pch(roost_${name} roost_pch)
+    if(NOT ARG_NO_PCH)
+      roost_use_pch(roost_${name} roost_pch)
+    endif()
   else()
     add_library(roost_${name} INTERFACE)
     target_include_directories(roost_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
@@ -34,7 +37,9 @@ function(roost_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE roost_${name} roost_options ${ARG_PRIVATE_DEPS}
                                                GTest::gmock GTest::gtest_main)
-    roost_use_pch(${name}_test roost_test_pch)
+    if(NOT ARG_NO_PCH)
+      roost_use_pch(${name}_test roost_test_pch)
+    endif()
     if(NOT ARG_TEST_TIMEOUT)
       set(ARG_TEST_TIMEOUT 120)
     endif()

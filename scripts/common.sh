@@ -31,7 +31,8 @@ install_packages() {
 build_packages=(g++ cmake ninja-build ccache git ca-certificates pkg-config
   libboost1.81-dev libfmt-dev libspdlog-dev libexpected-dev nlohmann-json3-dev libsimdjson-dev
   libcli11-dev libcurl4-openssl-dev libsqlite3-dev libsodium-dev libarchive-dev libzstd-dev
-  zlib1g-dev libgtest-dev libgmock-dev libyaml-cpp-dev)
+  zlib1g-dev libgtest-dev libgmock-dev libyaml-cpp-dev
+  libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev)
 python_packages=(python3 python3-venv python3-pip)
 
 has_nvidia_gpu() { [ -e /dev/nvidiactl ] || ls /dev/nvidia[0-9]* >/dev/null 2>&1; }

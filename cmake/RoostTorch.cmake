@@ -1,0 +1,35 @@
+# libtorch as the installed PyTorch has it. Sets ROOST_HAS_TORCH; without torch the trainer is left out and
+# says so. ROOST_TORCH_PYTHON names the interpreter whose PyTorch is taken.
+set(ROOST_TORCH_PYTHON "" CACHE FILEPATH "Python whose PyTorch the trainer is built on (empty: .venv, then python3)")
+
+function(roost_find_torch)
+  set(ROOST_HAS_TORCH OFF PARENT_SCOPE)
+  foreach(python ${ROOST_TORCH_PYTHON} ${PROJECT_SOURCE_DIR}/.venv/bin/python python3)
+    execute_process(COMMAND ${python} -c "import torch; print(torch.utils.cmake_prefix_path)"
+                    OUTPUT_VARIABLE prefix OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+    if(NOT failed)
+      break()
+    endif()
+  endforeach()
+  if(failed)
+    message(STATUS "No PyTorch was found: roost-trainer is left out (ROOST_TORCH_PYTHON names an interpreter that has one)")
+    return()
+  endif()
+  list(APPEND CMAKE_PREFIX_PATH ${prefix})
+  set(CMAKE_MESSAGE_LOG_LEVEL ERROR) # PyTorch's own scripts are chatty, and warn of a library that is not needed
+  find_package(Torch QUIET REQUIRED)
+  set(CMAKE_MESSAGE_LOG_LEVEL STATUS)
+  if(Torch_VERSION VERSION_LESS 2.11 OR Torch_VERSION VERSION_GREATER_EQUAL 2.14)
+    message(STATUS "PyTorch ${Torch_VERSION} is outside 2.11 to 2.13: roost-trainer is left out")
+    return()
+  endif()
+  message(STATUS "roost-trainer is built on PyTorch ${Torch_VERSION}")
+  get_filename_component(lib ${prefix}/../../lib ABSOLUTE)
+  add_library(roost_torch INTERFACE)
+  # SYSTEM: its headers are not held to our warnings.
+  target_include_directories(roost_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+  target_link_libraries(roost_torch INTERFACE ${TORCH_LIBRARIES})
+  set(ROOST_TORCH_LIB ${lib} PARENT_SCOPE)
+  set(ROOST_HAS_TORCH ON PARENT_SCOPE)
+endfunction()
+roost_find_torch()
