@@ -2,9 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
 #include <locale.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,14 +86,8 @@ class ArchiveSource : public StreamSource {
   }
 
   Status BeginEntry(const ArchiveEntry& entry) {
-    if (entry.make) {
-      fd_ = Fd(::memfd_create("roost-entry", MFD_CLOEXEC));
-      if (!fd_.valid()) return tl::unexpected<Error>(ErrnoError("making " + entry.path, errno));
-      ROOST_TRY(entry.make(fd_.get()));
-      ::lseek(fd_.get(), 0, SEEK_SET);
-    } else {
-      ROOST_ASSIGN(fd_, OpenFile(entry.file, O_RDONLY));
-    }
+    ROOST_ASSIGN(fd_, entry.open());
+    ::lseek(fd_.get(), 0, SEEK_SET);
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) {
       return tl::unexpected<Error>(ErrnoError("reading " + entry.path, errno));

@@ -1,21 +1,18 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "api/file_source.h"
 #include "api/http_types.h"
 #include "base/clock.h"
-#include "base/files.h"
 
 namespace roost::api {
 
-// One file of an archive: from disk, or made when its turn comes.
+// One file of an archive.
 struct ArchiveEntry {
   std::string path;
-  fs::path file{};
-  // When set, writes the content to the given file descriptor instead.
-  std::function<Status(int fd)> make{};
+  FileOpener open;
   bool executable = false;
   Micros modified_at = 0;
 };

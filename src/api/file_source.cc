@@ -29,6 +29,14 @@ bool MatchesEtag(std::string_view header, const std::string& quoted) {
 
 }  // namespace
 
+FileOpener FromDisk(fs::path file) {
+  return [file = std::move(file)] { return OpenFile(file, O_RDONLY); };
+}
+
+FileOpener FromBlob(const store::Blobs& blobs, const Digest& digest) {
+  return [&blobs, digest] { return blobs.OpenToRead(digest); };
+}
+
 Result<bool> FileSource::Read(std::string* to, std::size_t max) {
   const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(max, left_));
   const std::size_t before = to->size();
@@ -122,7 +130,7 @@ Result<Response> AnswerFile(const Request& request, const FileAnswer& answer) {
   } else {
     response.headers.emplace_back("Cache-Control", "no-store");
   }
-  ROOST_ASSIGN(Fd fd, OpenFile(answer.file, O_RDONLY));
+  ROOST_ASSIGN(Fd fd, answer.open());
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) {
     return tl::unexpected<Error>(ErrnoError("reading " + answer.name, errno));

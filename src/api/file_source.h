@@ -1,12 +1,20 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "api/http_types.h"
+#include "base/digest.h"
 #include "base/files.h"
+#include "store/blobs.h"
 
 namespace roost::api {
+
+// Opens what an answer or an archive sends, when its turn comes.
+using FileOpener = std::function<Result<Fd>()>;
+FileOpener FromDisk(fs::path file);
+FileOpener FromBlob(const store::Blobs& blobs, const Digest& digest);
 
 // A file's bytes [offset, offset + length) as a stream.
 class FileSource : public StreamSource {
@@ -25,7 +33,7 @@ class FileSource : public StreamSource {
 std::string_view ContentTypeOf(std::string_view path);
 
 struct FileAnswer {
-  fs::path file;
+  FileOpener open;
   std::string name;  // for the content type
   std::string etag;  // without quotes; empty: none, since the file still changes
 };

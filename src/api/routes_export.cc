@@ -14,7 +14,7 @@ const fs::path kExportFile = "the export";
 
 ArchiveEntry TextEntry(std::string path, std::string text, Micros time) {
   return {.path = std::move(path),
-          .make = [text = std::move(text)](int fd) { return WriteAll(fd, text, kExportFile); },
+          .open = [text = std::move(text)] { return MemoryFile(text); },
           .modified_at = time};
 }
 
@@ -57,14 +57,20 @@ Status WriteEntries(store::Store& store, RunKey run, int fd) {
   }
 }
 
+// What `write` writes, held in memory.
+Result<Fd> Written(Status (*write)(store::Store&, RunKey, int), store::Store& store, RunKey run) {
+  ROOST_ASSIGN(Fd file, MemoryFile(""));
+  ROOST_TRY(write(store, run, file.get()));
+  return file;
+}
+
 Status AddFiles(Services& services, const store::Run& run, const std::string& root,
                 std::vector<ArchiveEntry>* entries) {
   ROOST_ASSIGN(const auto artifacts,
                services.store.artifacts().List(run.key, "", "", SIZE_MAX >> 1));
   for (const store::Artifact& artifact : artifacts) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(artifact.digest));
     entries->push_back({.path = root + "files/" + artifact.path,
-                        .file = file,
+                        .open = FromBlob(services.store.blobs(), artifact.digest),
                         .modified_at = artifact.created_at});
   }
   ROOST_ASSIGN(const auto logs, ListRunLogs(services.store, run));
@@ -72,16 +78,15 @@ Status AddFiles(Services& services, const store::Run& run, const std::string& ro
     ROOST_ASSIGN(const fs::path file, RunLogPath(services.store, run, log.path, log.attempt));
     entries->push_back(
         {.path = root + "logs/attempt-" + std::to_string(log.attempt) + "/" + log.path,
-         .file = file,
+         .open = FromDisk(file),
          .modified_at = log.modified_at});
   }
   if (!run.snapshot) return {};
   ROOST_ASSIGN(const spec::SnapshotManifest snapshot,
                services.store.snapshots().Get(*run.snapshot));
   for (const spec::SnapshotFile& each : snapshot.files) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(each.digest));
     entries->push_back({.path = root + "snapshot/" + each.path,
-                        .file = file,
+                        .open = FromBlob(services.store.blobs(), each.digest),
                         .executable = each.executable,
                         .modified_at = run.created_at});
   }
@@ -103,14 +108,12 @@ Result<Response> GetRunExport(Services& services, Request& request) {
       TextEntry(root + "run.json", RunJson(run, now, {true, nullptr}).dump(2) + "\n", now));
   entries.push_back(TextEntry(root + "metrics/summary.json", metrics.dump(2) + "\n", now));
   store::Store& store = services.store;
-  entries.push_back(
-      {.path = root + "metrics/points.csv",
-       .make = [&store, key = run.key](int fd) { return WritePoints(store, key, fd); },
-       .modified_at = now});
-  entries.push_back(
-      {.path = root + "metrics/entries.jsonl",
-       .make = [&store, key = run.key](int fd) { return WriteEntries(store, key, fd); },
-       .modified_at = now});
+  entries.push_back({.path = root + "metrics/points.csv",
+                     .open = [&store, key = run.key] { return Written(WritePoints, store, key); },
+                     .modified_at = now});
+  entries.push_back({.path = root + "metrics/entries.jsonl",
+                     .open = [&store, key = run.key] { return Written(WriteEntries, store, key); },
+                     .modified_at = now});
   ROOST_TRY(AddFiles(services, run, root, &entries));
   return AnswerArchive(ArchiveFormat::kTarGz, run.id.value() + ".tar.gz", std::move(entries));
 }

@@ -92,8 +92,8 @@ Result<Response> GetRunFile(Services& services, Request& request) {
   ROOST_ASSIGN(const store::Run run, RequireRun(services, request));
   const auto artifact = services.store.artifacts().Get(run.key, path);
   if (artifact) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(artifact->digest));
-    return AnswerFile(request, {file, path, artifact->digest.Hex()});
+    return AnswerFile(request, {FromBlob(services.store.blobs(), artifact->digest), path,
+                                artifact->digest.Hex()});
   }
   if (artifact.error().code != ErrorCode::kNotFound) {
     return tl::unexpected<Error>(artifact.error());
@@ -101,7 +101,7 @@ Result<Response> GetRunFile(Services& services, Request& request) {
   std::error_code missing;
   if (const auto log = RunLogPath(services.store, run, path, 0);
       log && fs::is_regular_file(*log, missing)) {
-    return AnswerFile(request, {*log, path, ""});
+    return AnswerFile(request, {FromDisk(*log), path, ""});
   }
   return Fail(ErrorCode::kNotFound, "Run " + run.id.value() + " has no file \"" + path + "\".");
 }
@@ -126,12 +126,13 @@ Result<Response> GetRunArchive(Services& services, Request& request) {
   ROOST_ASSIGN(const auto logs, LogsBeside(services, run, prefix, ""));
   std::vector<ArchiveEntry> entries;
   for (const store::Artifact& artifact : artifacts) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(artifact.digest));
-    entries.push_back({.path = artifact.path, .file = file, .modified_at = artifact.created_at});
+    entries.push_back({.path = artifact.path,
+                       .open = FromBlob(services.store.blobs(), artifact.digest),
+                       .modified_at = artifact.created_at});
   }
   for (const RunLog& log : logs) {
     ROOST_ASSIGN(const fs::path file, RunLogPath(services.store, run, log.path, log.attempt));
-    entries.push_back({.path = log.path, .file = file, .modified_at = log.modified_at});
+    entries.push_back({.path = log.path, .open = FromDisk(file), .modified_at = log.modified_at});
   }
   return AnswerArchive(ArchiveFormat::kZip, run.id.value() + ".zip", std::move(entries));
 }

@@ -228,8 +228,8 @@ Result<Response> GetModelFile(Services& services, Request& request) {
     return Fail(ErrorCode::kNotFound, "Version " + std::to_string(version.version) + " of model " +
                                           version.name + " has no file \"" + path + "\".");
   }
-  ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(found->digest));
-  return AnswerFile(request, {file, path, found->digest.Hex()});
+  return AnswerFile(request,
+                    {FromBlob(services.store.blobs(), found->digest), path, found->digest.Hex()});
 }
 
 Result<Response> GetModelArchive(Services& services, Request& request) {
@@ -237,8 +237,9 @@ Result<Response> GetModelArchive(Services& services, Request& request) {
   ROOST_ASSIGN(const auto files, services.store.models().Files(version.name, version.version));
   std::vector<ArchiveEntry> entries;
   for (const store::ModelFile& each : files) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(each.digest));
-    entries.push_back({.path = each.path, .file = file, .modified_at = version.created_at});
+    entries.push_back({.path = each.path,
+                       .open = FromBlob(services.store.blobs(), each.digest),
+                       .modified_at = version.created_at});
   }
   return AnswerArchive(ArchiveFormat::kZip,
                        version.name + "-" + std::to_string(version.version) + ".zip",

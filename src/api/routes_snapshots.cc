@@ -57,8 +57,9 @@ Result<Response> GetSnapshotArchive(Services& services, Request& request) {
   ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
   std::vector<ArchiveEntry> entries;
   for (const spec::SnapshotFile& each : manifest.files) {
-    ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(each.digest));
-    entries.push_back({.path = each.path, .file = file, .executable = each.executable});
+    entries.push_back({.path = each.path,
+                       .open = FromBlob(services.store.blobs(), each.digest),
+                       .executable = each.executable});
   }
   return AnswerArchive(ArchiveFormat::kZip, "snapshot-" + id.Hex().substr(0, 12) + ".zip",
                        std::move(entries));
@@ -75,8 +76,8 @@ Result<Response> GetSnapshotFile(Services& services, Request& request) {
   if (found == manifest.files.end()) {
     return Fail(ErrorCode::kNotFound, "The snapshot has no file \"" + path + "\".");
   }
-  ROOST_ASSIGN(const fs::path file, services.store.blobs().PathOf(found->digest));
-  return AnswerFile(request, {file, path, found->digest.Hex()});
+  return AnswerFile(request,
+                    {FromBlob(services.store.blobs(), found->digest), path, found->digest.Hex()});
 }
 
 }  // namespace roost::api

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -60,6 +61,16 @@ Result<Fd> OpenFile(const fs::path& path, int flags, unsigned mode) {
     if (fd >= 0) return Fd(fd);
     if (errno != EINTR) return Fail(ErrnoError("opening " + path.string(), errno));
   }
+}
+
+Result<Fd> MemoryFile(std::string_view content) {
+  Fd file(memfd_create("roost", MFD_CLOEXEC));
+  if (!file.valid()) return Fail(ErrnoError("making a memory file", errno));
+  ROOST_TRY(WriteAll(file.get(), content, "a memory file"));
+  if (lseek(file.get(), 0, SEEK_SET) != 0) {
+    return Fail(ErrnoError("rewinding a memory file", errno));
+  }
+  return file;
 }
 
 Status WriteAll(int fd, std::string_view data, const fs::path& path_for_error) {

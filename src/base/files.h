@@ -35,6 +35,8 @@ class Fd {
 
 // All errors name the path. Every descriptor is opened close-on-exec.
 Result<Fd> OpenFile(const fs::path& path, int flags, unsigned mode = 0644);
+// A file without a name, held in memory, with `content`; its position is at the start.
+Result<Fd> MemoryFile(std::string_view content);
 Status WriteAll(int fd, std::string_view data, const fs::path& path_for_error);
 
 // Reads a whole file; more than `limit` bytes is kTooLarge.

@@ -178,13 +178,17 @@ TEST_F(EngineMoreTest, AHooksUrlGetsTheRunByPost) {
 }
 
 TEST_F(EngineMoreTest, ARunIsCanceledWhileItsFolderIsBeingMade) {
+  std::promise<void> made;
   std::promise<void> canceled;
-  world.options.after_step = [&](std::string_view step) {
-    if (step == "prepared") canceled.get_future().wait();
+  const std::shared_future<void> until = canceled.get_future().share();
+  world.options.after_step = [&made, until](std::string_view step) {
+    if (step != "prepared") return;
+    made.set_value();
+    until.wait();
   };
   world.StartWithFake();
   const store::Run run = world.Submit(EngineWorld::Command("true"));
-  world.Await(run.id, RunState::kPreparing);
+  made.get_future().wait();
   const auto asked = world.engine->Cancel(run.id);
   canceled.set_value();
   ASSERT_TRUE(asked);

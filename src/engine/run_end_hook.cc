@@ -1,7 +1,6 @@
 #include "engine/run_end_hook.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -19,16 +18,6 @@ constexpr std::size_t kMaxWaiting = 1000;
 
 bool IsUrl(const std::string& target) {
   return target.starts_with("http://") || target.starts_with("https://");
-}
-
-// The text as a file that a child reads from its start.
-Result<Fd> MemoryFile(const std::string& text) {
-  Fd file(memfd_create("roost-run", MFD_CLOEXEC));
-  if (!file.valid()) return Fail(ErrnoError("making a memory file", errno));
-  ROOST_TRY(WriteAll(file.get(), text, "memory file"));
-  if (lseek(file.get(), 0, SEEK_SET) != 0)
-    return Fail(ErrnoError("rewinding a memory file", errno));
-  return file;
 }
 
 }  // namespace

@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "store/backup_format.h"
 #include "store/blob_references.h"
+#include "store/blobs.h"
 #include "store/database.h"
 #include "store/maintenance.h"
 #include "store/maintenance_lock.h"
 #include "store/run_removal.h"
+#include "store/small_blobs.h"
 #include "store/sqlite_error.h"
 #include "store/store.h"
 
@@ -26,9 +28,10 @@ struct CloseBackup {
 
 // The state of one moment, while the server writes on. An open read transaction keeps the moment:
 // without it SQLite starts over whenever somebody commits, and never ends beside a busy writer.
-Result<std::unique_ptr<Connection>> CopyDatabase(const fs::path& from, const fs::path& to) {
+Result<std::unique_ptr<Connection>> CopyDatabase(const fs::path& from, const fs::path& to,
+                                                 const std::string& table) {
   ROOST_ASSIGN(const auto source, Connection::Open(from, Connection::Mode::kReadOnly));
-  ROOST_TRY(source->Execute("BEGIN; SELECT count(*) FROM meta"));
+  ROOST_TRY(source->Execute("BEGIN; SELECT 1 FROM " + table + " LIMIT 1"));
   ROOST_ASSIGN(auto target, Connection::Open(to, Connection::Mode::kReadWrite));
   // A copy that is cut off is thrown away, so it needs no journal, and it is synced in the end.
   ROOST_TRY(target->Execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF"));
@@ -49,7 +52,7 @@ class BackupWork {
     ROOST_TRY(MakeFolders(folder_, 0700));
     {
       ROOST_ASSIGN(const auto copy,
-                   CopyDatabase(store_.database().file(), folder_ / kDatabaseFileName));
+                   CopyDatabase(store_.database().file(), folder_ / kDatabaseFileName, "meta"));
       ROOST_TRY(CopyWhatItNames(*copy));
     }
     ROOST_TRY(Count(folder_ / kDatabaseFileName));
@@ -70,13 +73,24 @@ class BackupWork {
  private:
   Status CopyWhatItNames(Connection& copy) {
     ROOST_ASSIGN(const std::vector<Digest> digests, DigestsInUse(copy));
+    manifest_.blobs = static_cast<std::int64_t>(digests.size());
+    ROOST_TRY(CopySmallBlobs());
     for (const Digest& digest : digests) {
-      ROOST_TRY(CopyOne(BlobPath(digest), digest.ToText()));
-      ++manifest_.blobs;
+      ROOST_ASSIGN(const std::optional<std::uint64_t> small, store_.blobs().small().Size(digest));
+      if (!small) ROOST_TRY(CopyOne(BlobPath(digest), digest.ToText()));
     }
     ROOST_ASSIGN(const std::vector<fs::path> run_folders, RunFoldersToKeep(copy));
     for (const fs::path& folder : run_folders) ROOST_TRY(CopyRunFolder(folder));
     return {};
+  }
+
+  // All of them: whatever the copy of the store names is among them, since nothing is removed while
+  // the maintenance lock is held.
+  Status CopySmallBlobs() {
+    const fs::path to = folder_ / "blobs" / SmallBlobs::kFileName;
+    ROOST_TRY(MakeFolderOf(to));
+    ROOST_TRY(CopyDatabase(store_.blobs().small().file(), to, "small_blobs"));
+    return Count(to);
   }
 
   Status CopyRunFolder(const fs::path& relative) {

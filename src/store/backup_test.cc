@@ -41,7 +41,7 @@ TEST_F(BackupTest, ARestoredStoreHasEverything) {
   AddLog(run, "hello\n");
   Put("nobody's");
   const BackupReport report = MakeBackup();
-  EXPECT_EQ(report.files, 1 + 3 + 2);  // database, blobs, log and exit record
+  EXPECT_EQ(report.files, 2 + 3 + 2);  // databases, blobs, log and exit record
   EXPECT_GT(report.bytes, 0U);
   EXPECT_FALSE(fs::exists(backup() / "runs/a/attempt-1/scratch"));
   EXPECT_FALSE(fs::exists(backup() / "runs/a/attempt-1/launch/roost-shim"));
@@ -85,6 +85,27 @@ TEST_F(BackupTest, ABackupThatLacksAContentFailsAndLeavesNothing) {
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr(artifact.ToText()));
   EXPECT_TRUE(fs::is_empty(backup()));
+}
+
+TEST_F(BackupTest, SmallBlobsAreTakenAndChecked) {
+  const Digest small = PutSmall("small");
+  const Run run = AddRun("a");
+  ASSERT_TRUE(
+      store->artifacts().Add(run.key, {{"outputs/x", small, 5, 0}}, Artifacts::Overwrite::kRefuse));
+  MakeBackup();
+  ASSERT_TRUE(Restore(backup(), restored()));
+  EXPECT_EQ(*OpenStore(restored())->blobs().Read(small), "small");
+
+  const auto change = [&](const std::string& sql) {
+    const auto db = Connection::Open(backup() / "blobs/small.db", Connection::Mode::kReadWrite);
+    ASSERT_TRUE(db);
+    ASSERT_TRUE((*db)->Execute(sql));
+    ASSERT_TRUE(RemoveTree(restored()));
+  };
+  change("UPDATE small_blobs SET content = 'smalL'");
+  ExpectRefused(ErrorCode::kInternal, "has changed");
+  change("DELETE FROM small_blobs");
+  ExpectRefused(ErrorCode::kInternal, "lacks the content " + small.ToText());
 }
 
 TEST_F(BackupTest, DamagedBackupsAreNotRestored) {

@@ -5,16 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <ctime>
 
 namespace roost::store {
-namespace {
-
-// Setting times costs a write of the inode, so it is done only when it makes a difference; far
-// below any sensible grace time of garbage collection.
-constexpr std::time_t kFreshSeconds = 300;
-
-}  // namespace
 
 Result<TemporaryFile> TemporaryFile::Create(const fs::path& path) {
   ROOST_ASSIGN(Fd fd, OpenFile(path, O_RDWR | O_CREAT | O_EXCL, kBlobMode));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <string_view>
 
 #include "base/files.h"
@@ -31,6 +32,10 @@ class TemporaryFile {
   fs::path path_;
   Fd fd_;
 };
+
+// Making a blob young costs a write, so it is done only when it makes a difference; far below any
+// sensible grace time of garbage collection.
+inline constexpr std::time_t kFreshSeconds = 300;
 
 // True when the blob is there. It is made young, so that it is no garbage for a while.
 bool FreshenBlob(const fs::path& file);

@@ -8,8 +8,10 @@
 
 #include <cerrno>
 
+#include "base/log.h"
 #include "store/blob_files.h"
 #include "store/hash_thread.h"
+#include "store/small_blobs.h"
 
 namespace roost::store {
 namespace {
@@ -19,6 +21,8 @@ constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::uint64_t kThreadFromBytes = 4 << 20;
 // Written pages are handed to the disk early, so that the sync at the end has little left to do.
 constexpr std::uint64_t kStartWritingBytes = 8 << 20;
+// A batch holds so much of its small contents in memory before it writes them.
+constexpr std::size_t kSmallAtOnceBytes = 4 << 20;
 
 std::string FolderName(int index) {
   constexpr const char* kHex = "0123456789abcdef";
@@ -126,6 +130,7 @@ class Blobs::FileBatch : public Blobs::Batch {
     const Digest found = DigestOf(content);
     if (found != digest) return Fail(OtherContent(digest, found));
     if (FreshenBlob(blobs_.FileOf(digest))) return {};
+    if (content.size() <= SmallBlobs::kLargest) return AddSmall(digest, content);
     ROOST_TRY(MakeFolder());
     const fs::path path = folder_ / digest.Hex();
     Result<TemporaryFile> file = TemporaryFile::Create(path);
@@ -139,8 +144,9 @@ class Blobs::FileBatch : public Blobs::Batch {
   }
 
   Status Commit() override {
-    if (files_.empty()) return SyncAll();
+    ROOST_TRY(WriteSmall());
     ROOST_TRY(SyncAll());
+    if (files_.empty()) return {};
     for (std::size_t i = 0; i < files_.size(); ++i) {
       ROOST_TRY(files_[i].RenameTo(blobs_.FileOf(added_[i])));
     }
@@ -148,6 +154,20 @@ class Blobs::FileBatch : public Blobs::Batch {
   }
 
  private:
+  Status AddSmall(const Digest& digest, std::string_view content) {
+    small_.emplace_back(digest, content);
+    small_bytes_ += content.size();
+    return small_bytes_ < kSmallAtOnceBytes ? Status() : WriteSmall();
+  }
+
+  Status WriteSmall() {
+    if (small_.empty()) return {};
+    ROOST_TRY(blobs_.small_->Put(small_));
+    small_.clear();
+    small_bytes_ = 0;
+    return {};
+  }
+
   Status MakeFolder() {
     if (has_folder_) return {};
     ROOST_TRY(MakeFolders(folder_, 0700));
@@ -163,6 +183,8 @@ class Blobs::FileBatch : public Blobs::Batch {
 
   const Blobs& blobs_;
   const fs::path folder_;
+  std::vector<std::pair<Digest, std::string>> small_;  // not yet written
+  std::size_t small_bytes_ = 0;
   bool has_folder_ = false;
   std::vector<Digest> added_;
   std::vector<TemporaryFile> files_;  // of added_, in its order
@@ -179,8 +201,12 @@ Result<std::unique_ptr<Blobs>> Blobs::Open(fs::path folder) {
     for (int i = 0; i < 256; ++i) ROOST_TRY(MakeFolders(blobs->folder_ / FolderName(i), 0700));
     ROOST_TRY(SyncFolder(blobs->folder_));
   }
+  ROOST_ASSIGN(blobs->small_, SmallBlobs::Open(blobs->folder_ / SmallBlobs::kFileName));
   return blobs;
 }
+
+Blobs::Blobs(fs::path folder) : folder_(std::move(folder)) {}
+Blobs::~Blobs() = default;
 
 fs::path Blobs::FileOf(const Digest& digest) const {
   const std::string hex = digest.Hex();
@@ -226,37 +252,65 @@ std::unique_ptr<Blobs::Batch> Blobs::NewBatch() {
   return std::make_unique<FileBatch>(*this, NewTemporary());
 }
 
-bool Blobs::Has(const Digest& digest) const { return FreshenBlob(FileOf(digest)); }
+bool Blobs::Has(const Digest& digest) const { return Missing({digest}).empty(); }
 
 std::vector<Digest> Blobs::Missing(const std::vector<Digest>& digests) const {
-  std::vector<Digest> missing;
+  std::vector<Digest> no_files;
   for (const Digest& digest : digests) {
-    if (!Has(digest)) missing.push_back(digest);
+    if (!FreshenBlob(FileOf(digest))) no_files.push_back(digest);
   }
-  return missing;
+  if (no_files.empty()) return no_files;
+  Result<std::vector<Digest>> missing = small_->Missing(no_files);
+  if (missing) return std::move(*missing);
+  // Sent again they are only kept twice.
+  LogWarning("small_blobs_unreadable", {{"error", missing.error().message}});
+  return no_files;
 }
 
 Result<std::uint64_t> Blobs::Size(const Digest& digest) const {
   struct stat info {};
   const fs::path file = FileOf(digest);
   if (stat(file.c_str(), &info) == 0) return static_cast<std::uint64_t>(info.st_size);
-  if (errno == ENOENT) return Fail(NoSuchBlob(digest));
-  return Fail(ErrnoError("looking at " + file.string(), errno));
+  if (errno != ENOENT) return Fail(ErrnoError("looking at " + file.string(), errno));
+  ROOST_ASSIGN(const std::optional<std::uint64_t> size, small_->Size(digest));
+  if (!size) return Fail(NoSuchBlob(digest));
+  return *size;
 }
 
-Result<fs::path> Blobs::PathOf(const Digest& digest) const {
-  ROOST_TRY(Size(digest));
-  return FileOf(digest);
+Result<Fd> Blobs::OpenToRead(const Digest& digest) const {
+  Result<Fd> file = OpenFile(FileOf(digest), O_RDONLY);
+  if (file || file.error().code != ErrorCode::kNotFound) return file;
+  ROOST_ASSIGN(const std::optional<std::string> content, small_->Read(digest));
+  if (!content) return Fail(NoSuchBlob(digest));
+  return MemoryFile(*content);
 }
 
 Result<std::string> Blobs::Read(const Digest& digest, std::uint64_t limit) const {
-  ROOST_ASSIGN(const fs::path file, PathOf(digest));
-  return ReadFile(file, limit);
+  Result<std::string> content = ReadFile(FileOf(digest), limit);
+  if (content || content.error().code != ErrorCode::kNotFound) return content;
+  ROOST_ASSIGN(std::optional<std::string> small, small_->Read(digest));
+  if (!small) return Fail(NoSuchBlob(digest));
+  if (small->size() > limit) {
+    return Fail(ErrorCode::kTooLarge, "The content " + digest.ToText() + " has " +
+                                          std::to_string(small->size()) + " bytes, more than " +
+                                          std::to_string(limit) + ".");
+  }
+  return std::move(*small);
 }
 
 Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable) const {
-  ROOST_ASSIGN(const fs::path file, PathOf(digest));
-  return CopyFile(file, to, executable ? 0755U : 0644U);
+  const unsigned mode = executable ? 0755U : 0644U;
+  const Status copied = CopyFile(FileOf(digest), to, mode);
+  if (copied || copied.error().code != ErrorCode::kNotFound) return copied;
+  ROOST_ASSIGN(const std::optional<std::string> content, small_->Read(digest));
+  if (!content) return Fail(NoSuchBlob(digest));
+  // As CopyFile: never through what stands there, and whatever the umask.
+  if (unlink(to.c_str()) != 0 && errno != ENOENT) {
+    return Fail(ErrnoError("replacing " + to.string(), errno));
+  }
+  ROOST_ASSIGN(const Fd file, OpenFile(to, O_WRONLY | O_CREAT | O_EXCL, mode));
+  if (fchmod(file.get(), mode) != 0) return Fail(ErrnoError("writing " + to.string(), errno));
+  return WriteAll(file.get(), *content, to);
 }
 
 }  // namespace roost::store

@@ -11,15 +11,18 @@
 
 namespace roost::store {
 
+class SmallBlobs;
+
 struct BlobInfo {
   Digest digest;
   std::uint64_t size = 0;
 };
 
-// Content by digest: each content is one file, `<folder>/ab/<62 more hex digits>`, kept once, never
-// changed. A blob is durable before its digest is given out: it is written under `<folder>/tmp`,
-// synced, and then renamed. Nothing that a script can write ever shares an inode with a blob.
-// Thread-safe; a Writer or a Batch belongs to one thread at a time.
+// Content by digest, kept once, never changed: a file `<folder>/ab/<62 more hex digits>`, or, for
+// the small ones that come in a batch, a row of `<folder>/small.db` (SmallBlobs). A file is durable
+// before its digest is given out: it is written under `<folder>/tmp`, synced, and then renamed.
+// Nothing that a script can write ever shares an inode with a blob. Thread-safe; a Writer or a
+// Batch belongs to one thread at a time.
 //
 // Garbage collection spares what is younger than its grace time. So that a blob which somebody is
 // about to refer to is never taken for garbage, each look at one (Has, Missing, a write of the same
@@ -27,6 +30,7 @@ struct BlobInfo {
 class Blobs {
  public:
   static Result<std::unique_ptr<Blobs>> Open(fs::path folder);  // removes half-written files
+  ~Blobs();
 
   // A blob that is being written piece by piece. Dropped without Finish, it leaves nothing. Large
   // content is hashed on a thread of its own beside the writing.
@@ -42,8 +46,9 @@ class Blobs {
   Result<BlobInfo> Put(std::string_view content);
   Result<BlobInfo> PutFile(const fs::path& file);  // copies (reflink where possible)
 
-  // Many small blobs with one sync: Add them, then Commit makes all durable (syncfs, not a sync for
-  // each). Dropped without Commit, it leaves nothing. Commit ends a batch.
+  // Many blobs with few syncs: Add them, then Commit makes all durable (syncfs, not a sync for each
+  // file). Dropped without Commit, it leaves no file; small contents that were already written are
+  // garbage, which collection takes. Commit ends a batch.
   class Batch {
    public:
     virtual ~Batch() = default;
@@ -55,23 +60,25 @@ class Blobs {
   bool Has(const Digest& digest) const;
   std::vector<Digest> Missing(const std::vector<Digest>& digests) const;
   Result<std::uint64_t> Size(const Digest& digest) const;
-  // The blob's file, to be opened read-only by us alone.
-  Result<fs::path> PathOf(const Digest& digest) const;
+  // The content, to be read from its start: the blob's file, read-only, or a copy in memory.
+  Result<Fd> OpenToRead(const Digest& digest) const;
   Result<std::string> Read(const Digest& digest, std::uint64_t limit = 64ULL << 20) const;
   // A copy at `to` (reflink where possible), writable by its owner.
   Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
 
   const fs::path& folder() const { return folder_; }
+  SmallBlobs& small() const { return *small_; }
 
  private:
   class FileWriter;
   class FileBatch;
 
-  explicit Blobs(fs::path folder) : folder_(std::move(folder)) {}
+  explicit Blobs(fs::path folder);
   fs::path FileOf(const Digest& digest) const;
   fs::path NewTemporary() const;
 
   const fs::path folder_;
+  std::unique_ptr<SmallBlobs> small_;
 };
 
 }  // namespace roost::store

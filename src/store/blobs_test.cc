@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <utime.h>
 
+#include "store/small_blobs.h"
 #include "store/store_test_fixture.h"
 
 namespace roost::store {
@@ -26,12 +27,17 @@ class BlobsTest : public ::testing::Test {
     }
     return names;
   }
+  // Without the database of small contents.
   std::size_t CountFiles() const {
     std::size_t count = 0;
     for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "blobs")) {
-      count += entry.is_regular_file() ? 1U : 0U;
+      const bool small = entry.path().filename().string().starts_with("small.db");
+      count += entry.is_regular_file() && !small ? 1U : 0U;
     }
     return count;
+  }
+  static std::string Large(const std::string& content) {
+    return content + std::string(SmallBlobs::kLargest, 'x');
   }
 
   TempFolder folder;
@@ -47,7 +53,7 @@ TEST_F(BlobsTest, ContentComesBackByItsDigest) {
     EXPECT_TRUE(blobs->Has(info.digest));
     EXPECT_EQ(ROOST_VALUE(blobs->Size(info.digest)), content.size());
     EXPECT_EQ(ROOST_VALUE(blobs->Read(info.digest)), content);
-    EXPECT_EQ(ROOST_VALUE(blobs->PathOf(info.digest)), FileOf(info.digest));
+    EXPECT_TRUE(fs::exists(FileOf(info.digest)));
   }
   EXPECT_THAT(Temporary(), IsEmpty());
 }
@@ -100,14 +106,16 @@ TEST_F(BlobsTest, AnotherContentThanAnnouncedIsRefusedAndLeavesNothing) {
   batch.reset();
   EXPECT_TRUE(blobs->Has(announced));
   EXPECT_FALSE(blobs->Has(DigestOf("two")));
-  EXPECT_EQ(CountFiles(), 1U);
+  EXPECT_EQ(CountFiles(), 0U);
 }
 
 TEST_F(BlobsTest, ABatchIsThereAfterItsCommitAndNotBefore) {
   std::vector<Digest> digests;
   auto batch = blobs->NewBatch();
   for (int i = 0; i < 500; ++i) {
-    const std::string content = "file " + std::to_string(i % 400);  // a hundred of them twice
+    // A hundred of them twice; every tenth a file of its own.
+    const std::string small = "file " + std::to_string(i % 400);
+    const std::string content = i % 10 == 0 ? Large(small) : small;
     digests.push_back(DigestOf(content));
     ASSERT_TRUE(batch->Add(digests.back(), content));
   }
@@ -115,8 +123,17 @@ TEST_F(BlobsTest, ABatchIsThereAfterItsCommitAndNotBefore) {
   EXPECT_OK(batch->Commit());
   batch.reset();
   EXPECT_THAT(blobs->Missing(digests), IsEmpty());
-  EXPECT_EQ(CountFiles(), 400U);
-  for (const Digest& digest : digests) EXPECT_EQ(ROOST_VALUE(DigestOfFile(FileOf(digest))), digest);
+  EXPECT_EQ(CountFiles(), 40U);
+  blobs.reset();
+  Open();
+  for (const Digest& digest : digests) {
+    const std::string content = ROOST_VALUE(blobs->Read(digest));
+    EXPECT_EQ(DigestOf(content), digest);
+    EXPECT_EQ(ROOST_VALUE(blobs->Size(digest)), content.size());
+    const Fd opened = ROOST_VALUE(blobs->OpenToRead(digest));
+    std::string piece(content.size() + 1, '\0');
+    EXPECT_EQ(read(opened.get(), piece.data(), piece.size()), static_cast<ssize_t>(content.size()));
+  }
 
   auto dropped = blobs->NewBatch();
   ASSERT_TRUE(dropped->Add(DigestOf("dropped"), "dropped"));
@@ -129,7 +146,7 @@ TEST_F(BlobsTest, HalfWrittenFilesAreGoneAfterARestart) {
   auto writer = ROOST_VALUE(blobs->NewWriter());
   ASSERT_TRUE(writer->Write("half"));
   auto batch = blobs->NewBatch();
-  ASSERT_TRUE(batch->Add(DigestOf("half"), "half"));
+  ASSERT_TRUE(batch->Add(DigestOf(Large("half")), Large("half")));
   const BlobInfo kept = ROOST_VALUE(blobs->Put("whole"));
   EXPECT_FALSE(Temporary().empty());
   const auto second = ROOST_VALUE(Blobs::Open(folder.path() / "blobs"));
@@ -156,16 +173,64 @@ TEST_F(BlobsTest, ALookMakesABlobYoung) {
   }
 }
 
+TEST_F(BlobsTest, ALookMakesASmallBlobYoung) {
+  const Digest digest = DigestOf("old");
+  const auto put = [&] {
+    auto batch = blobs->NewBatch();
+    EXPECT_OK(batch->Add(digest, "old"));
+    EXPECT_OK(batch->Commit());
+  };
+  put();
+  const auto seen_at = [&](const std::string& change) {
+    const auto db = ROOST_VALUE(Connection::Open(folder.path() / "blobs" / SmallBlobs::kFileName,
+                                                 Connection::Mode::kReadWrite));
+    if (!change.empty()) {
+      EXPECT_OK(db->Execute(change));
+    }
+    auto query = ROOST_VALUE(db->PrepareOnce("SELECT seen_at FROM small_blobs"));
+    EXPECT_TRUE(ROOST_VALUE(query.Step()));
+    return query.Int(0);
+  };
+  for (const auto& look : std::vector<std::function<void()>>{
+           [&] { EXPECT_TRUE(blobs->Has(digest)); },
+           [&] { EXPECT_THAT(blobs->Missing({digest}), IsEmpty()); },
+           put,
+       }) {
+    ASSERT_EQ(seen_at("UPDATE small_blobs SET seen_at = 1000000000"), 1'000'000'000);
+    look();
+    EXPECT_GT(seen_at(""), 1'700'000'000);
+  }
+}
+
+TEST_F(BlobsTest, SmallBlobsOfANewerProgramAreLeftAlone) {
+  blobs.reset();
+  {
+    const auto db = ROOST_VALUE(Connection::Open(folder.path() / "blobs" / SmallBlobs::kFileName,
+                                                 Connection::Mode::kReadWrite));
+    EXPECT_OK(db->Execute("PRAGMA user_version=2"));
+  }
+  EXPECT_ERROR(Blobs::Open(folder.path() / "blobs"), ErrorCode::kConflict, "newer version");
+}
+
 TEST_F(BlobsTest, CopiesAreFilesOfTheirOwn) {
-  const BlobInfo info = ROOST_VALUE(blobs->Put("content"));
+  const Digest file = ROOST_VALUE(blobs->Put("content")).digest;
+  const Digest row = DigestOf("small content");
+  auto batch = blobs->NewBatch();
+  EXPECT_OK(batch->Add(row, "small content"));
+  EXPECT_OK(batch->Commit());
   const fs::path copy = folder.path() / "copy";
-  EXPECT_OK(blobs->CopyTo(info.digest, copy, true));
-  ASSERT_TRUE(WriteFileAtomic(copy, "changed"));
-  EXPECT_EQ(ROOST_VALUE(blobs->Read(info.digest)), "content");
-  EXPECT_OK(blobs->CopyTo(info.digest, copy, false));
-  struct stat copied {};
-  ASSERT_EQ(stat(copy.c_str(), &copied), 0);
-  EXPECT_EQ(copied.st_mode & 0777U, 0644U);
+  for (const Digest& digest : {file, row}) {
+    EXPECT_OK(blobs->CopyTo(digest, copy, true));
+    struct stat copied {};
+    ASSERT_EQ(stat(copy.c_str(), &copied), 0);
+    EXPECT_EQ(copied.st_mode & 0777U, 0755U);
+    ASSERT_TRUE(WriteFileAtomic(copy, "changed"));
+    EXPECT_EQ(DigestOf(ROOST_VALUE(blobs->Read(digest))), digest);
+    EXPECT_OK(blobs->CopyTo(digest, copy, false));
+    ASSERT_EQ(stat(copy.c_str(), &copied), 0);
+    EXPECT_EQ(copied.st_mode & 0777U, 0644U);
+    EXPECT_EQ(ROOST_VALUE(DigestOfFile(copy)), digest);
+  }
 
   ASSERT_TRUE(WriteFileAtomic(folder.path() / "source", std::string(6'000'000, 's')));
   const BlobInfo taken = ROOST_VALUE(blobs->PutFile(folder.path() / "source"));

@@ -18,6 +18,7 @@
 #include "store/maintenance_lock.h"
 #include "store/rows.h"
 #include "store/run_removal.h"
+#include "store/small_blobs.h"
 #include "store/store.h"
 
 // Garbage collection: deleted runs, then snapshots that nothing uses, then blobs that nothing
@@ -33,6 +34,8 @@ namespace roost::store {
 namespace {
 
 constexpr std::chrono::milliseconds kStepLimit(4);
+// Few enough that the writer's thread is held up for milliseconds only.
+constexpr std::size_t kSmallAtOnce = 256;
 constexpr std::int64_t kLongestGraceSeconds = 1'000'000'000;
 
 struct Candidate {
@@ -182,6 +185,44 @@ Status RemoveBlobs(Store& store, const std::vector<Candidate>& garbage, std::tim
   return {};
 }
 
+// The small ones of `in_use` aside; sizes go to the report.
+Result<std::vector<Digest>> FindSmallGarbage(SmallBlobs& small, const std::vector<Digest>& in_use,
+                                             std::time_t before, GcReport* report) {
+  ROOST_ASSIGN(const std::vector<SmallBlobs::Entry> old, small.SeenBefore(before));
+  std::vector<Digest> garbage;
+  for (const SmallBlobs::Entry& entry : old) {
+    if (std::binary_search(in_use.begin(), in_use.end(), entry.digest)) continue;
+    ++report->blobs_removed;
+    report->bytes_freed += entry.size;
+    garbage.push_back(entry.digest);
+  }
+  return garbage;
+}
+
+// As RemoveBlobs. The delete looks at the age itself.
+Status RemoveSmallBlobs(Store& store, const std::vector<Digest>& garbage, std::time_t before,
+                        GcReport* report) {
+  SmallBlobs& small = store.blobs().small();
+  for (std::size_t next = 0; next < garbage.size(); next += kSmallAtOnce) {
+    ROOST_TRY(store.database().Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+      std::vector<Digest> unnamed;
+      const std::size_t end = std::min(garbage.size(), next + kSmallAtOnce);
+      for (std::size_t i = next; i < end; ++i) {
+        ROOST_ASSIGN(const bool named, ReferenceWatch::WasNamed(context.db, garbage[i]));
+        if (!named) unnamed.push_back(garbage[i]);
+      }
+      ROOST_ASSIGN(const std::vector<SmallBlobs::Entry> removed,
+                   small.RemoveIfStillOld(unnamed, before));
+      for (const SmallBlobs::Entry& entry : removed) {
+        ++report->blobs_removed;
+        report->bytes_freed += entry.size;
+      }
+      return {};
+    }));
+  }
+  return small.Compact();
+}
+
 Result<Micros> StoreNow(Database& database) {
   return database.Write<Micros>(
       Lane::kBulk, [](WriteContext& context) -> Result<Micros> { return context.now; });
@@ -200,6 +241,7 @@ Result<GcReport> CountGarbage(Store& store, Micros snapshots_since, std::time_t 
                store.database().Read<std::vector<Digest>>(
                    [&](Connection& db) { return DigestsInUseAfterGc(db, snapshots_since); }));
   FindAllGarbage(store.blobs().folder(), in_use, before, &report);
+  ROOST_TRY(FindSmallGarbage(store.blobs().small(), in_use, before, &report));
   return report;
 }
 
@@ -224,8 +266,11 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
   GcReport found;
   const std::vector<Candidate> garbage =
       FindAllGarbage(store.blobs().folder(), in_use, before, &found);
+  ROOST_ASSIGN(const std::vector<Digest> small_garbage,
+               FindSmallGarbage(store.blobs().small(), in_use, before, &found));
   GcReport report{.runs_removed = removed.runs, .blobs_removed = 0, .bytes_freed = removed.bytes};
   ROOST_TRY(RemoveBlobs(store, garbage, before, &report));
+  ROOST_TRY(RemoveSmallBlobs(store, small_garbage, before, &report));
   LogInfo("gc_done", {{"runs", std::to_string(report.runs_removed)},
                       {"blobs", std::to_string(report.blobs_removed)},
                       {"bytes", std::to_string(report.bytes_freed)}});

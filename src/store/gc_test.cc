@@ -38,6 +38,25 @@ TEST_F(GcTest, KeepsWhatAnyRowNames) {
   EXPECT_TRUE(store->snapshots().Get(snapshot));
 }
 
+TEST_F(GcTest, SmallBlobsAreCollectedByTheSameRules) {
+  const std::string source(10'000, 's');
+  const std::string orphan(30'000, 'o');
+  const Digest named = PutSmall(source);
+  const Digest nobodys = PutSmall(orphan);
+  const Digest asked = PutSmall("asked for");
+  const Digest snapshot = AddSnapshot(source);
+  AddRun("a", snapshot);
+  GrowOld();
+  const Digest young = PutSmall("young");
+  EXPECT_TRUE(store->blobs().Has(asked));
+  EXPECT_EQ(Collect(/*dry_run=*/true).bytes_freed, orphan.size());
+  const GcReport report = Collect();
+  EXPECT_EQ(report.blobs_removed, 1);
+  EXPECT_EQ(report.bytes_freed, orphan.size());
+  EXPECT_FALSE(store->blobs().Has(nobodys));
+  for (const Digest& kept : {named, asked, young}) EXPECT_TRUE(store->blobs().Read(kept));
+}
+
 TEST_F(GcTest, KeepsWhatIsYoungOrWasAskedForLately) {
   const Digest asked = Put("asked for");
   GrowOld();

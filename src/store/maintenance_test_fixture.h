@@ -18,6 +18,7 @@
 #include "store/metrics.h"
 #include "store/models.h"
 #include "store/runs.h"
+#include "store/small_blobs.h"
 #include "store/snapshots.h"
 #include "store/store.h"
 
@@ -61,6 +62,14 @@ class MaintenanceFixture : public ::testing::Test {
     auto blob = store->blobs().Put(content);
     EXPECT_TRUE(blob);
     return blob ? blob->digest : Digest{};
+  }
+
+  // As a file of an upload: kept as a small blob.
+  Digest PutSmall(const std::string& content) {
+    const auto batch = store->blobs().NewBatch();
+    EXPECT_TRUE(batch->Add(DigestOf(content), content));
+    EXPECT_TRUE(batch->Commit());
+    return DigestOf(content);
   }
 
   Digest AddFile(const Run& run, const std::string& path, const std::string& content) {
@@ -127,6 +136,10 @@ class MaintenanceFixture : public ::testing::Test {
       if (!entry.is_regular_file()) continue;
       ASSERT_EQ(utimensat(AT_FDCWD, entry.path().c_str(), times, 0), 0);
     }
+    const auto small =
+        Connection::Open(store->blobs().small().file(), Connection::Mode::kReadWrite);
+    ASSERT_TRUE(small);
+    ASSERT_TRUE((*small)->Execute("UPDATE small_blobs SET seen_at = seen_at - 7200"));
     clock.Advance(std::chrono::hours(2));
   }
 

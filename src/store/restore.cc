@@ -4,6 +4,7 @@
 #include "store/blob_references.h"
 #include "store/database.h"
 #include "store/maintenance.h"
+#include "store/small_blobs.h"
 
 namespace roost::store {
 
@@ -23,8 +24,14 @@ Status CheckDatabase(Connection& db, const fs::path& backup) {
               "The database of the backup " + backup.string() + " is damaged: " + verdict + ".");
 }
 
-Status CheckBlob(const fs::path& data_folder, const Digest& digest) {
-  const Result<Digest> found = DigestOfFile(data_folder / BlobPath(digest));
+Result<Digest> DigestOfKept(const fs::path& data_folder, SmallBlobs& small, const Digest& digest) {
+  ROOST_ASSIGN(const std::optional<std::string> content, small.Read(digest));
+  if (content) return DigestOf(*content);
+  return DigestOfFile(data_folder / BlobPath(digest));
+}
+
+Status CheckBlob(const fs::path& data_folder, SmallBlobs& small, const Digest& digest) {
+  const Result<Digest> found = DigestOfKept(data_folder, small, digest);
   if (!found && found.error().code == ErrorCode::kNotFound) {
     return Fail(ErrorCode::kInternal,
                 "The backup is not complete: it lacks the content " + digest.ToText() + ".");
@@ -68,7 +75,8 @@ Status RestoreInto(const fs::path& backup, const fs::path& data_folder) {
                                             " and its " + kBackupManifestFile +
                                             " do not belong together.");
     }
-    for (const Digest& digest : digests) ROOST_TRY(CheckBlob(data_folder, digest));
+    ROOST_ASSIGN(const auto small, SmallBlobs::Open(data_folder / "blobs" / SmallBlobs::kFileName));
+    for (const Digest& digest : digests) ROOST_TRY(CheckBlob(data_folder, *small, digest));
     ROOST_TRY(GiveNewEpoch(*db));
   }
   ROOST_TRY(SyncFileSystem(data_folder));
