@@ -157,6 +157,7 @@ Json DetailsJson(Services& services, const store::Run& run, const std::vector<Ru
                   {"status", spec::ToString(run.state)},
                   {"startTimeUtc", TimeJson(run.started_at)},
                   {"endTimeUtc", TimeJson(run.ended_at)},
+                  {"exitCode", run.exit_code ? Json(*run.exit_code) : Json(nullptr)},
                   {"services", Json::object()},
                   {"properties", std::move(properties)},
                   {"inputDatasets", Json::array()},

@@ -316,7 +316,10 @@ TEST(RunJson, HasTheWiresFields) {
   EXPECT_TRUE(json["parent"].is_null());
   EXPECT_TRUE(json["error"].is_null());
   EXPECT_TRUE(json["definition"].is_null());
+  EXPECT_TRUE(json["exit_code"].is_null());
   EXPECT_TRUE(json["tags"]["flag"].is_null());
+  run.exit_code = 0;
+  EXPECT_EQ(RunToJson(run, 3'500'000, false)["exit_code"], 0);
   EXPECT_EQ(RunToJson(run, 3'500'000, true)["definition"]["command"], "true");
 }
 

@@ -114,7 +114,8 @@ class Run:
         return {"status": row["status"], "details": row["reason"]}
 
     def get_details(self) -> dict:
-        """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error..."""
+        """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error...
+        ``exitCode`` is ours: what the script ended with (128 plus a signal's number), None while that is not known."""
         return self._call("GET", "/details")
 
     def get_details_with_logs(self) -> dict:
