@@ -32,7 +32,7 @@ class ModelsTest : public StoreFixture {
 
 TEST_F(ModelsTest, AVersionKeepsItsLineageAndFiles) {
   NewRun run = RunOf("a");
-  run.snapshot = DigestOf("snapshot");
+  run.snapshot = AddSnapshot("print(1)");
   Add(run);
   NewModelVersion model = ModelOf("net");
   model.run_id = "a";
@@ -48,7 +48,7 @@ TEST_F(ModelsTest, AVersionKeepsItsLineageAndFiles) {
   const ModelVersion kept = ROOST_VALUE(store->models().Get("net", 1));
   EXPECT_EQ(kept.run_id, "a");
   EXPECT_EQ(kept.experiment_name, "Default");
-  EXPECT_EQ(kept.snapshot, DigestOf("snapshot"));
+  EXPECT_EQ(kept.snapshot, run.snapshot);
   EXPECT_EQ(kept.source, "outputs/model");
   EXPECT_EQ(kept.description, "the best");
   EXPECT_EQ(kept.framework, "PyTorch");

@@ -97,7 +97,8 @@ class Runs {
   explicit Runs(Database& database) : database_(database) {}
 
   // Keeps the run and its first event in one transaction; when it returns the run is not lost. A
-  // known idempotency key gives the run that it made the first time (`created` is false).
+  // known idempotency key gives the run that it made the first time (`created` is false). A
+  // snapshot that was collected in the meantime is kInvalidArgument.
   struct Created {
     Run run;
     bool created = true;
