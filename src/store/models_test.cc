@@ -19,7 +19,7 @@ class ModelsTest : public StoreFixture {
     return model;
   }
   ModelVersion Register(const NewModelVersion& model) {
-    return ROOST_VALUE(store->models().Register(model));
+    return ROOST_VALUE(store->models().Register(model)).version;
   }
   std::vector<std::int64_t> Numbers(const std::string& name) {
     std::vector<std::int64_t> numbers;
@@ -91,10 +91,14 @@ TEST_F(ModelsTest, NumbersAreNeverUsedTwice) {
 TEST_F(ModelsTest, ARetryGivesTheFirstVersion) {
   NewModelVersion model = ModelOf("net");
   model.idempotency_key = "k";
-  EXPECT_EQ(Register(model).version, 1);
-  EXPECT_EQ(Register(model).version, 1);
+  EXPECT_TRUE(ROOST_VALUE(store->models().Register(model)).created);
+  const auto again = ROOST_VALUE(store->models().Register(model));
+  EXPECT_FALSE(again.created);
+  EXPECT_EQ(again.version.version, 1);
   model.idempotency_key = "l";
-  EXPECT_EQ(Register(model).version, 2);
+  const auto other = ROOST_VALUE(store->models().Register(model));
+  EXPECT_TRUE(other.created);
+  EXPECT_EQ(other.version.version, 2);
 }
 
 TEST_F(ModelsTest, BadFilesAndUnknownRunsTakeNoNumber) {
