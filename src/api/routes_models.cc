@@ -183,18 +183,10 @@ Result<Response> GetModelVersion(Services& services, Request& request) {
 }
 
 Result<Response> PatchModelVersion(Services& services, Request& request) {
-  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  spec::JsonReader reader(body);
-  std::optional<std::string> description;
-  std::string text;
-  if (reader.String("description", &text, {.max_length = spec::kMaxDescription})) {
-    description = text;
-  }
-  std::map<std::string, std::optional<std::string>> tags;
-  ReadTagsField(reader, NullTags::kAllowed, &tags);
-  ROOST_TRY(reader.Finish("The change is not valid"));
+  ROOST_ASSIGN(const TextChange change, ReadTextChange(request));
   ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
-  ROOST_TRY(services.store.models().Update(version.name, version.version, description, tags));
+  ROOST_TRY(services.store.models().Update(version.name, version.version, change.description,
+                                           change.tags));
   ROOST_ASSIGN(const store::ModelVersion changed,
                services.store.models().Get(version.name, version.version));
   return JsonResponse(200, ModelVersionJson(changed));

@@ -239,6 +239,9 @@ TEST_F(RunsTest, ModelsAreRegisteredFromARunAndFromBlobs) {
   const Answer changed = Call("PATCH", "/api/v1/models/net/versions/1",
                               R"({"description": "d", "tags": {"a": null, "b": "2"}})");
   EXPECT_EQ(changed.Json()["tags"], nlohmann::json({{"b", "2"}}));
+  const Answer kept = Call("PATCH", "/api/v1/models/net/versions/1", R"({"tags": {"c": "3"}})");
+  EXPECT_EQ(kept.Json()["description"], "d");
+  EXPECT_EQ(kept.Json()["tags"], nlohmann::json({{"b", "2"}, {"c", "3"}}));
   EXPECT_EQ(Call("DELETE", "/api/v1/models/net/versions/1").status, 204);
   EXPECT_EQ(Get("/api/v1/models/net/versions/1").status, 404);
   EXPECT_EQ(
