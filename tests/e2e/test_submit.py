@@ -63,6 +63,8 @@ def test_watch_ends_with_the_scripts_exit_code_and_the_reason_says_why(server, p
     run = server.client.get("/runs")["items"][0]
     assert run["exit_code"] == 7
     assert server.client.get(f"/runs/{run['run_id']}/details")["exitCode"] == 7
+    shown = server.roost("show", run["run_id"]).stdout.splitlines()
+    assert ["exit", "code", "7"] in [line.split() for line in shown]
     src = project({"killed.py": "import os; os.kill(os.getpid(), 9)"}, "killed")
     assert server.roost("submit", str(src), "killed.py", "--watch", check=False).returncode == 137
 
