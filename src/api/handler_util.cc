@@ -142,6 +142,19 @@ std::map<std::string, std::string> PlainTags(
   return plain;
 }
 
+Result<TextChange> ReadTextChange(const Request& request) {
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  spec::JsonReader reader(body);
+  TextChange change;
+  std::string description;
+  if (reader.String("description", &description, {.max_length = spec::kMaxDescription})) {
+    change.description = std::move(description);
+  }
+  ReadTagsField(reader, NullTags::kAllowed, &change.tags);
+  ROOST_TRY(reader.Finish("The change is not valid"));
+  return change;
+}
+
 Status CheckFilePath(const std::string& path) {
   auto checked = spec::CheckArtifactPath(path);
   if (checked) return {};

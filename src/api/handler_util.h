@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -49,6 +50,13 @@ void ReadTagsField(spec::JsonReader& reader, NullTags nulls,
                    std::map<std::string, std::optional<std::string>>* tags);
 std::map<std::string, std::string> PlainTags(
     const std::map<std::string, std::optional<std::string>>& tags);
+
+// The body of a PATCH of what has a description and tags: {description, tags}, both optional.
+struct TextChange {
+  std::optional<std::string> description;                  // none: stays
+  std::map<std::string, std::optional<std::string>> tags;  // no value: the tag is removed
+};
+Result<TextChange> ReadTextChange(const Request& request);
 
 // A file's path out of a request's path; the error is a sentence.
 Status CheckFilePath(const std::string& path);

@@ -66,18 +66,9 @@ Result<Response> GetExperiment(Services& services, Request& request) {
 }
 
 Result<Response> PatchExperiment(Services& services, Request& request) {
-  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  spec::JsonReader reader(body);
-  std::optional<std::string> description;
-  std::string text;
-  if (reader.String("description", &text, {.max_length = spec::kMaxDescription})) {
-    description = text;
-  }
-  std::map<std::string, std::optional<std::string>> tags;
-  ReadTagsField(reader, NullTags::kAllowed, &tags);
-  ROOST_TRY(reader.Finish("The change is not valid"));
+  ROOST_ASSIGN(const TextChange change, ReadTextChange(request));
   ROOST_ASSIGN(const store::Experiment before, RequireExperiment(services, request));
-  ROOST_TRY(services.store.experiments().Update(before.id, description, tags));
+  ROOST_TRY(services.store.experiments().Update(before.id, change.description, change.tags));
   ROOST_ASSIGN(const store::Experiment after, services.store.experiments().Get(before.id));
   return JsonResponse(200, ExperimentJson(after));
 }

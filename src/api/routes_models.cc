@@ -71,7 +71,7 @@ Result<ModelRequest> ReadModelRequest(const Json& body) {
   return read;
 }
 
-Result<store::ModelVersion> RegisterFiles(Services& services, ModelRequest& read) {
+Result<store::Models::Registered> RegisterFiles(Services& services, ModelRequest& read) {
   for (std::size_t i = 0; i < read.model.files.size(); ++i) {
     store::ModelFile& file = read.model.files[i];
     const auto size = services.store.blobs().Size(file.digest);
@@ -84,7 +84,7 @@ Result<store::ModelVersion> RegisterFiles(Services& services, ModelRequest& read
   return services.store.models().Register(read.model);
 }
 
-Result<store::ModelVersion> RegisterFromRun(Services& services, const ModelRequest& read) {
+Result<store::Models::Registered> RegisterFromRun(Services& services, const ModelRequest& read) {
   engine::RegisterFromRun from;
   from.run_id = read.model.run_id;
   from.model_name = read.model.name;
@@ -145,7 +145,6 @@ Result<Response> ListModels(Services& services, Request& request) {
 }
 
 Result<Response> RegisterModelVersion(Services& services, Request& request) {
-  const Micros began = services.options.clock->Now();
   ROOST_ASSIGN(const std::string key, ReadIdempotencyKey(request));
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
   ROOST_ASSIGN(ModelRequest read, ReadModelRequest(body));
@@ -160,10 +159,10 @@ Result<Response> RegisterModelVersion(Services& services, Request& request) {
   read.model.idempotency_key = key;
   auto registered =
       read.has_files ? RegisterFiles(services, read) : RegisterFromRun(services, read);
-  ROOST_ASSIGN(const store::ModelVersion version, std::move(registered));
-  const bool repeated = !key.empty() && version.created_at < began;
-  if (repeated) ROOST_TRY(CheckRepeated(read.model, version));
-  Response response = JsonResponse(repeated ? 200 : 201, ModelVersionJson(version));
+  ROOST_TRY(registered);
+  const store::ModelVersion& version = registered->version;
+  if (!registered->created) ROOST_TRY(CheckRepeated(read.model, version));
+  Response response = JsonResponse(registered->created ? 201 : 200, ModelVersionJson(version));
   response.headers.emplace_back("Location", "/api/v1/models/" + PercentEncodePath(version.name) +
                                                 "/versions/" + std::to_string(version.version));
   return response;
@@ -184,18 +183,10 @@ Result<Response> GetModelVersion(Services& services, Request& request) {
 }
 
 Result<Response> PatchModelVersion(Services& services, Request& request) {
-  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  spec::JsonReader reader(body);
-  std::optional<std::string> description;
-  std::string text;
-  if (reader.String("description", &text, {.max_length = spec::kMaxDescription})) {
-    description = text;
-  }
-  std::map<std::string, std::optional<std::string>> tags;
-  ReadTagsField(reader, NullTags::kAllowed, &tags);
-  ROOST_TRY(reader.Finish("The change is not valid"));
+  ROOST_ASSIGN(const TextChange change, ReadTextChange(request));
   ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
-  ROOST_TRY(services.store.models().Update(version.name, version.version, description, tags));
+  ROOST_TRY(services.store.models().Update(version.name, version.version, change.description,
+                                           change.tags));
   ROOST_ASSIGN(const store::ModelVersion changed,
                services.store.models().Get(version.name, version.version));
   return JsonResponse(200, ModelVersionJson(changed));

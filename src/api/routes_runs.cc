@@ -157,6 +157,7 @@ Json DetailsJson(Services& services, const store::Run& run, const std::vector<Ru
                   {"status", spec::ToString(run.state)},
                   {"startTimeUtc", TimeJson(run.started_at)},
                   {"endTimeUtc", TimeJson(run.ended_at)},
+                  {"exitCode", run.exit_code ? Json(*run.exit_code) : Json(nullptr)},
                   {"services", Json::object()},
                   {"properties", std::move(properties)},
                   {"inputDatasets", Json::array()},
@@ -190,16 +191,15 @@ Result<Response> SubmitRun(Services& services, Request& request) {
 }
 
 Result<Response> CreateTrackedRun(Services& services, Request& request) {
-  const Micros began = services.options.clock->Now();
   ROOST_ASSIGN(const std::string key, ReadIdempotencyKey(request));
   ROOST_ASSIGN(const Json body, ReadJsonObject(request));
   ROOST_ASSIGN(engine::Engine::TrackedRun tracked, ReadTrackedRun(body));
   ROOST_TRY(CheckParent(services, request, tracked.parent));
   tracked.idempotency_key = key;
   tracked.request_digest = DigestOf(Dump(body)).ToText();
-  ROOST_ASSIGN(const store::Run run, services.engine.CreateTracked(tracked, request.token.name));
-  const bool repeated = !key.empty() && run.created_at < began;
-  return OneRun(services, repeated ? 200 : 201, run);
+  ROOST_ASSIGN(const store::Runs::Created created,
+               services.engine.CreateTracked(tracked, request.token.name));
+  return OneRun(services, created.created ? 201 : 200, created.run);
 }
 
 Result<Response> GetRun(Services& services, Request& request) {

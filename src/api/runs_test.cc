@@ -27,6 +27,8 @@ class RunsTest : public ApiTest {
     return R"({"files": [{"path": ")" + path + R"(", "digest": ")" + DigestOf(content).ToText() +
            R"(", "size": )" + std::to_string(content.size()) + "}]}";
   }
+
+  FakeClock behind{1'000'000};  // 1970
 };
 
 TEST_F(RunsTest, ASubmittedRunIsShownComplete) {
@@ -237,6 +239,9 @@ TEST_F(RunsTest, ModelsAreRegisteredFromARunAndFromBlobs) {
   const Answer changed = Call("PATCH", "/api/v1/models/net/versions/1",
                               R"({"description": "d", "tags": {"a": null, "b": "2"}})");
   EXPECT_EQ(changed.Json()["tags"], nlohmann::json({{"b", "2"}}));
+  const Answer kept = Call("PATCH", "/api/v1/models/net/versions/1", R"({"tags": {"c": "3"}})");
+  EXPECT_EQ(kept.Json()["description"], "d");
+  EXPECT_EQ(kept.Json()["tags"], nlohmann::json({{"b", "2"}, {"c", "3"}}));
   EXPECT_EQ(Call("DELETE", "/api/v1/models/net/versions/1").status, 204);
   EXPECT_EQ(Get("/api/v1/models/net/versions/1").status, 404);
   EXPECT_EQ(
@@ -245,6 +250,25 @@ TEST_F(RunsTest, ModelsAreRegisteredFromARunAndFromBlobs) {
   EXPECT_EQ(Post("/api/v1/models", R"({"name": "x"})").status, 400);
   EXPECT_EQ(Get("/api/v1/models/none").status, 404);
   EXPECT_EQ(Get("/api/v1/models/net/versions/odd").status, 400);
+}
+
+TEST_F(RunsTest, WhatIsRepeatedIsKnownWithoutAClock) {
+  options.clock = &behind;  // the store's is right
+  Reopen();
+  const Headers key = {{"Idempotency-Key", "k"}};
+  const std::string tracked = "/api/v1/runs/tracked";
+  EXPECT_EQ(Post(tracked, R"({"experiment": "a"})", key).status, 201);
+  EXPECT_EQ(Post(tracked, R"({"experiment": "a"})", key).status, 200);
+  EXPECT_EQ(Post(tracked, R"({"experiment": "a"})").status, 201);
+  ASSERT_EQ(SendBlobs(BlobStream({"weights"})).status, 200);
+  const auto model = [&](const std::string& name) {
+    return R"({"name": ")" + name + R"(", "files": [{"path": "w.pt", "digest": ")" +
+           DigestOf("weights").ToText() + R"("}]})";
+  };
+  EXPECT_EQ(Post("/api/v1/models", model("net"), key).status, 201);
+  EXPECT_EQ(Post("/api/v1/models", model("net"), key).status, 200);
+  EXPECT_EQ(Post("/api/v1/models", model("other"), key).status, 409);
+  EXPECT_EQ(Post("/api/v1/models", model("net")).status, 201);
 }
 
 TEST_F(RunsTest, ExperimentsLive) {

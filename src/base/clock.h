@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -23,21 +24,23 @@ class Clock {
 // The machine's clocks. Lives for the whole program.
 Clock& SystemClock();
 
-// A clock that moves only when the test says so.
+// A clock that moves only when the test says so; the program's own threads may read it meanwhile.
 class FakeClock : public Clock {
  public:
   explicit FakeClock(Micros now = 1'700'000'000'000'000) : now_(now) {}
   Micros Now() const override { return now_; }
-  std::chrono::steady_clock::time_point Steady() const override { return steady_; }
+  std::chrono::steady_clock::time_point Steady() const override {
+    return std::chrono::steady_clock::time_point(std::chrono::microseconds(steady_));
+  }
   void Advance(std::chrono::microseconds by) {
     now_ += by.count();
-    steady_ += by;
+    steady_ += by.count();
   }
   void SetWall(Micros now) { now_ = now; }  // wall time alone, e.g. a clock that goes back
 
  private:
-  Micros now_;
-  std::chrono::steady_clock::time_point steady_{};
+  std::atomic<Micros> now_;
+  std::atomic<Micros> steady_ = 0;
 };
 
 // "2026-11-21T07:35:28.123456Z".

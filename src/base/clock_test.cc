@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <random>
+#include <thread>
 
 namespace roost {
 namespace {
@@ -131,6 +132,24 @@ TEST(ClockTest, AFakeClockMovesOnlyWhenTold) {
   clock.SetWall(0);
   EXPECT_EQ(clock.Now(), 0);
   EXPECT_EQ(clock.Steady() - start, std::chrono::seconds(2));
+}
+
+// Stores and servers read a test's clock on their own threads; the thread sanitizer watches this.
+TEST(ClockTest, AFakeClockIsReadWhileItMoves) {
+  FakeClock clock(0);
+  const auto start = clock.Steady();
+  std::thread reader([&] {
+    Micros seen = 0;
+    while (seen < 1000) {
+      const Micros now = clock.Now();
+      EXPECT_GE(now, seen);
+      EXPECT_GE(clock.Steady() - start, std::chrono::microseconds(0));
+      seen = now;
+    }
+  });
+  for (int i = 0; i < 1000; ++i) clock.Advance(std::chrono::microseconds(1));
+  reader.join();
+  EXPECT_EQ(clock.Steady() - start, std::chrono::microseconds(1000));
 }
 
 }  // namespace

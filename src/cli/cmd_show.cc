@@ -114,6 +114,7 @@ Sheet MakeSheet(const json& run) {
     sheet.Add("cancel", "requested");
   }
   if (Text(run, "lifecycle") != "active") sheet.Add("lifecycle", Text(run, "lifecycle"));
+  sheet.Add("exit code", Text(run, "exit_code"));
   AddError(sheet, Field(run, "error"));
   sheet.Add("description", Text(run, "description"));
   sheet.Add("created", LocalTime(Field(run, "created_at")));

@@ -1,14 +1,10 @@
 #include "cli/watch.h"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <thread>
 
 #include "cli/format.h"
@@ -21,29 +17,6 @@ namespace roost::cli {
 namespace {
 
 using nlohmann::json;
-
-std::optional<int> NumberAfter(const std::string& text, std::string_view words) {
-  const auto found = text.find(words);
-  if (found == std::string::npos) return std::nullopt;
-  int number = 0;
-  const char* start = text.data() + found + words.size();
-  const auto [end, failure] = std::from_chars(start, text.data() + text.size(), number);
-  if (failure != std::errc{} || number < 0 || number > 255) return std::nullopt;
-  return number;
-}
-
-std::optional<int> SignalAfter(const std::string& text, std::string_view words) {
-  const auto found = text.find(words);
-  if (found == std::string::npos) return std::nullopt;
-  const std::string_view rest = std::string_view(text).substr(found + words.size());
-  for (int signal = 1; signal < NSIG; ++signal) {
-    const char* name = ::sigabbrev_np(signal);
-    if (name != nullptr && rest.substr(0, rest.find(' ')) == std::string("SIG") + name) {
-      return signal;
-    }
-  }
-  return std::nullopt;
-}
 
 // Tells each state and reason once, from whichever thread learns of it first.
 class StateTeller {
@@ -104,9 +77,9 @@ int ExitCodeOfRun(const json& run) {
   if (code == "TimeLimit") return 124;
   if (code == "OutOfMemory") return 137;
   if (status == "Canceled") return 143;
-  const std::string reason = Text(run, "reason");
-  if (const auto exit_code = NumberAfter(reason, "ended with exit code ")) return *exit_code;
-  if (const auto signal = SignalAfter(reason, "was ended by signal ")) return 128 + *signal;
+  const json exit_code = run.contains("exit_code") ? run["exit_code"] : json();
+  // A run can fail after its script did not, e.g. when its files could not be kept.
+  if (exit_code.is_number_integer() && exit_code != 0) return exit_code.get<int>();
   return 1;
 }
 

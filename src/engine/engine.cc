@@ -21,7 +21,8 @@ Result<store::Runs::Created> Engine::Submit(const spec::RunDefinition& definitio
   return state_->Submit(definition, submitter, idempotency_key, request_digest);
 }
 
-Result<store::Run> Engine::CreateTracked(const TrackedRun& run, const std::string& submitter) {
+Result<store::Runs::Created> Engine::CreateTracked(const TrackedRun& run,
+                                                   const std::string& submitter) {
   return state_->CreateTracked(run, submitter);
 }
 

@@ -88,7 +88,7 @@ class Engine {
     std::string idempotency_key;  // as in Submit; empty: none
     std::string request_digest;
   };
-  Result<store::Run> CreateTracked(const TrackedRun& run, const std::string& submitter);
+  Result<store::Runs::Created> CreateTracked(const TrackedRun& run, const std::string& submitter);
 
   // Accepted (a waiting run is Canceled at once; a running one when its last process is gone; one
   // that is Finalizing has no processes left and keeps its outcome), or kConflict when the run is

@@ -84,6 +84,7 @@ TEST_F(EngineLocalTest, AnInterpreterThatIsNoneFailsToStart) {
   const store::Run done = world.AwaitEnd(world.Submit(definition).id);
   EXPECT_EQ(done.state, RunState::kFailed);
   EXPECT_EQ(ErrorCodeOf(done), "StartFailed") << done.reason;
+  EXPECT_EQ(done.exit_code, std::nullopt);
 }
 
 TEST_F(EngineLocalTest, CancelEndsTheWholeTree) {

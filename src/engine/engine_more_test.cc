@@ -79,8 +79,15 @@ TEST_F(EngineMoreTest, ATrackedRunIsMovedByItsClient) {
   Engine::TrackedRun asked;
   asked.experiment = "notebooks";
   asked.tags = {{"team", "vision"}};
-  const auto run = world.engine->CreateTracked(asked, "me");
-  ASSERT_TRUE(run);
+  asked.idempotency_key = "k";
+  const auto made = world.engine->CreateTracked(asked, "me");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->created);
+  const store::Run* const run = &made->run;
+  const auto repeated = world.engine->CreateTracked(asked, "me");
+  ASSERT_TRUE(repeated);
+  EXPECT_FALSE(repeated->created);
+  EXPECT_EQ(repeated->run.id, run->id);
   EXPECT_EQ(run->state, RunState::kRunning);
   EXPECT_EQ(run->kind, spec::RunKind::kTracked);
   EXPECT_FALSE(run->id.value().empty());
@@ -99,6 +106,7 @@ TEST_F(EngineMoreTest, ATrackedRunIsMovedByItsClient) {
   ASSERT_TRUE(canceled);
   EXPECT_EQ(canceled->state, RunState::kCanceled);
 
+  asked.idempotency_key.clear();
   asked.id = run->id.value();
   EXPECT_EQ(world.engine->CreateTracked(asked, "me").error().code, ErrorCode::kConflict);
   asked.state = RunState::kQueued;
@@ -253,21 +261,21 @@ TEST_F(EngineMoreTest, AModelIsRegisteredFromAFileOrAFolderOfTheRun) {
   // Still running: the file is only in the working folder.
   const auto live = RegisterModel(*world.store, asked, "me");
   ASSERT_TRUE(live) << live.error().message;
-  EXPECT_EQ(live->version, 1);
-  EXPECT_EQ(live->file_count, 1);
-  EXPECT_EQ(live->run_id, run.id.value());
+  EXPECT_EQ(live->version.version, 1);
+  EXPECT_EQ(live->version.file_count, 1);
+  EXPECT_EQ(live->version.run_id, run.id.value());
   EXPECT_EQ(world.store->models().Files("net", 1)->front().path, "model.pt");
 
   world.End(request, 0);
   world.AwaitEnd(run.id);
   const auto ended = RegisterModel(*world.store, asked, "me");
   ASSERT_TRUE(ended);
-  EXPECT_EQ(ended->version, 2);
-  EXPECT_EQ(ended->tree, live->tree);
+  EXPECT_EQ(ended->version.version, 2);
+  EXPECT_EQ(ended->version.tree, live->version.tree);
   asked.model_path = "outputs/model/";
   const auto tree = RegisterModel(*world.store, asked, "me");
   ASSERT_TRUE(tree);
-  EXPECT_EQ(tree->file_count, 1);
+  EXPECT_EQ(tree->version.file_count, 1);
   EXPECT_EQ(world.store->models().Files("net", 3)->front().path, "a.txt");
 
   asked.model_path = "outputs/none";
@@ -320,7 +328,10 @@ TEST(RunJson, HasTheWiresFields) {
   EXPECT_TRUE(json["parent"].is_null());
   EXPECT_TRUE(json["error"].is_null());
   EXPECT_TRUE(json["definition"].is_null());
+  EXPECT_TRUE(json["exit_code"].is_null());
   EXPECT_TRUE(json["tags"]["flag"].is_null());
+  run.exit_code = 0;
+  EXPECT_EQ(RunToJson(run, 3'500'000, false)["exit_code"], 0);
   EXPECT_EQ(RunToJson(run, 3'500'000, true)["definition"]["command"], "true");
 }
 

@@ -118,7 +118,8 @@ struct Engine::State {
   Result<store::Run> CancelLive(LiveRun& live);
   Result<store::Run> ReportStatus(const RunId& run, spec::RunState status,
                                   const std::string& error_json, Micros ended_at);  // any thread
-  Result<store::Run> CreateTracked(const TrackedRun& run, const std::string& submitter);  // same
+  Result<store::Runs::Created> CreateTracked(const TrackedRun& run,
+                                             const std::string& submitter);  // same
 
   // recover.cc.
   Status Recover();

@@ -76,6 +76,7 @@ TEST_F(EngineTest, TheLaunchIsRecordedBeforeItStartsAndItsTokenEndsWithIt) {
   world.OnLoop([] {});
   EXPECT_FALSE(world.store->tokens().Find(token));
   EXPECT_TRUE(world.store->launches().Newest(run.key)->ended);
+  EXPECT_EQ(world.Get(run.id).exit_code, 0);
 }
 
 TEST_F(EngineTest, TheWorkingFolderIsTheSnapshotWithOutputsAndLogs) {

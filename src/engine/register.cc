@@ -116,8 +116,8 @@ Error NotLocated(store::Store& store, const store::Run& run, const std::string& 
 
 }  // namespace
 
-Result<store::ModelVersion> RegisterModel(store::Store& store, const RegisterFromRun& request,
-                                          const std::string& submitter) {
+Result<store::Models::Registered> RegisterModel(store::Store& store, const RegisterFromRun& request,
+                                                const std::string& submitter) {
   ROOST_TRY(spec::CheckModelName(request.model_name));
   ROOST_ASSIGN(const store::Run run, store.runs().Get(RunId(request.run_id)));
   if (run.lifecycle == spec::Lifecycle::kDeleted) {

@@ -24,7 +24,7 @@ struct RegisterFromRun {
 // ("./outputs/x" is "outputs/x", a trailing slash is dropped) and names a file or a folder of
 // artifacts; nothing there is kNotFound with Azure's sentence and the list of files. While the run
 // is still going, outputs that were not uploaded yet are taken from the working folder.
-Result<store::ModelVersion> RegisterModel(store::Store& store, const RegisterFromRun& request,
-                                          const std::string& submitter);
+Result<store::Models::Registered> RegisterModel(store::Store& store, const RegisterFromRun& request,
+                                                const std::string& submitter);
 
 }  // namespace roost::engine

@@ -42,6 +42,7 @@ json RunToJson(const store::Run& run, Micros now, bool with_definition) {
           {"compute_target", TextOrNull(run.compute_target)},
           {"snapshot", run.snapshot ? json(run.snapshot->ToText()) : json()},
           {"attempt", run.attempt},
+          {"exit_code", run.exit_code ? json(*run.exit_code) : json()},
           {"client_status", TextOrNull(run.client_status)},
           {"error", ParsedOrNull(run.error_json)},
           {"created_at", TimeOrNull(run.created_at)},

@@ -6,8 +6,8 @@
 
 namespace roost::engine {
 
-Result<store::Run> Engine::State::CreateTracked(const TrackedRun& asked,
-                                                const std::string& submitter) {
+Result<store::Runs::Created> Engine::State::CreateTracked(const TrackedRun& asked,
+                                                          const std::string& submitter) {
   std::vector<Problem> problems;
   if (asked.state != spec::RunState::kRunning && asked.state != spec::RunState::kNotStarted) {
     problems.push_back({"status", "an interactive run begins as Running or NotStarted"});
@@ -50,8 +50,7 @@ Result<store::Run> Engine::State::CreateTracked(const TrackedRun& asked,
   row.properties = asked.properties;
   row.idempotency_key = asked.idempotency_key;
   row.request_digest = asked.request_digest;
-  ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
-  return std::move(created.run);
+  return store.runs().Create(row);
 }
 
 Result<store::Run> Engine::State::ReportStatus(const RunId& id, spec::RunState status,

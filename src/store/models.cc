@@ -148,21 +148,22 @@ Status AddModelEvent(WriteContext& context, const std::string& name, std::int64_
 
 }  // namespace
 
-Result<ModelVersion> Models::Register(const NewModelVersion& model) {
+Result<Models::Registered> Models::Register(const NewModelVersion& model) {
   ROOST_ASSIGN(const spec::SnapshotManifest tree, SortedFiles(model));
-  using Made = ModelVersion;
+  using Made = Registered;
   return database_.Write<Made>(Lane::kState, [&](WriteContext& context) -> Result<Made> {
     if (!model.idempotency_key.empty()) {
       ROOST_ASSIGN(Statement known,
                    context.db.Prepare(ROOST_SELECT_VERSION "WHERE idempotency_key = ?"));
       ROOST_ASSIGN(const bool row, known.Bind(1, model.idempotency_key).Step());
-      if (row) return ReadVersion(known);
+      if (row) return Made{ReadVersion(known), false};
     }
     ROOST_ASSIGN(const Lineage lineage, ReadLineage(context.db, model.run_id));
     ROOST_ASSIGN(const std::int64_t version, NextVersion(context.db, model.name));
     ROOST_TRY(InsertVersion(context, model, version, tree, lineage));
     ROOST_TRY(AddModelEvent(context, model.name, version));
-    return LoadVersion(context.db, model.name, version);
+    ROOST_ASSIGN(ModelVersion made, LoadVersion(context.db, model.name, version));
+    return Made{std::move(made), true};
   });
 }
 

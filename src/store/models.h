@@ -67,8 +67,13 @@ class Models {
  public:
   explicit Models(Database& database) : database_(database) {}
 
-  // Requires: the files' blobs are durable. The next version number of that name.
-  Result<ModelVersion> Register(const NewModelVersion& model);
+  // Requires: the files' blobs are durable. The next version number of that name, or what a known
+  // idempotency key made the first time (`created` is false).
+  struct Registered {
+    ModelVersion version;
+    bool created = true;
+  };
+  Result<Registered> Register(const NewModelVersion& model);
   Result<std::vector<Model>> List(const std::string& after_name, std::size_t limit) const;
   Result<std::vector<ModelVersion>> Versions(const std::string& name) const;  // newest first
   Result<std::vector<ModelVersion>> OfRun(const std::string& run_id) const;

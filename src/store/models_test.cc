@@ -19,7 +19,7 @@ class ModelsTest : public StoreFixture {
     return model;
   }
   ModelVersion Register(const NewModelVersion& model) {
-    return ROOST_VALUE(store->models().Register(model));
+    return ROOST_VALUE(store->models().Register(model)).version;
   }
   std::vector<std::int64_t> Numbers(const std::string& name) {
     std::vector<std::int64_t> numbers;
@@ -32,7 +32,7 @@ class ModelsTest : public StoreFixture {
 
 TEST_F(ModelsTest, AVersionKeepsItsLineageAndFiles) {
   NewRun run = RunOf("a");
-  run.snapshot = DigestOf("snapshot");
+  run.snapshot = AddSnapshot("print(1)");
   Add(run);
   NewModelVersion model = ModelOf("net");
   model.run_id = "a";
@@ -48,7 +48,7 @@ TEST_F(ModelsTest, AVersionKeepsItsLineageAndFiles) {
   const ModelVersion kept = ROOST_VALUE(store->models().Get("net", 1));
   EXPECT_EQ(kept.run_id, "a");
   EXPECT_EQ(kept.experiment_name, "Default");
-  EXPECT_EQ(kept.snapshot, DigestOf("snapshot"));
+  EXPECT_EQ(kept.snapshot, run.snapshot);
   EXPECT_EQ(kept.source, "outputs/model");
   EXPECT_EQ(kept.description, "the best");
   EXPECT_EQ(kept.framework, "PyTorch");
@@ -91,10 +91,14 @@ TEST_F(ModelsTest, NumbersAreNeverUsedTwice) {
 TEST_F(ModelsTest, ARetryGivesTheFirstVersion) {
   NewModelVersion model = ModelOf("net");
   model.idempotency_key = "k";
-  EXPECT_EQ(Register(model).version, 1);
-  EXPECT_EQ(Register(model).version, 1);
+  EXPECT_TRUE(ROOST_VALUE(store->models().Register(model)).created);
+  const auto again = ROOST_VALUE(store->models().Register(model));
+  EXPECT_FALSE(again.created);
+  EXPECT_EQ(again.version.version, 1);
   model.idempotency_key = "l";
-  EXPECT_EQ(Register(model).version, 2);
+  const auto other = ROOST_VALUE(store->models().Register(model));
+  EXPECT_TRUE(other.created);
+  EXPECT_EQ(other.version.version, 2);
 }
 
 TEST_F(ModelsTest, BadFilesAndUnknownRunsTakeNoNumber) {

@@ -6,11 +6,16 @@
 namespace roost::store {
 namespace {
 
-#define ROOST_SELECT_RUN                                                                        \
-  "SELECT r.key, r.id, r.number, r.experiment, e.name, r.kind, r.state, r.reason, "             \
-  "r.cancel_requested, r.not_responding, r.lifecycle, r.parent_id, r.display_name, "            \
-  "r.description, r.submitter, r.compute_target, r.snapshot, r.error, r.client_status, "        \
-  "r.attempt, r.created_at, r.started_at, r.ended_at FROM runs r JOIN experiments e ON e.id = " \
+// A launch that never became a process has a code in its record that no program ended with.
+#define ROOST_EXIT_CODE                                                     \
+  "(SELECT CASE WHEN l.exit_record ->> 'cause' IS NOT 'start_failed' THEN " \
+  "l.exit_record ->> 'code' END FROM launches l WHERE l.run = r.key AND l.attempt = r.attempt)"
+#define ROOST_SELECT_RUN                                                                 \
+  "SELECT r.key, r.id, r.number, r.experiment, e.name, r.kind, r.state, r.reason, "      \
+  "r.cancel_requested, r.not_responding, r.lifecycle, r.parent_id, r.display_name, "     \
+  "r.description, r.submitter, r.compute_target, r.snapshot, r.error, r.client_status, " \
+  "r.attempt, r.created_at, r.started_at, r.ended_at, " ROOST_EXIT_CODE                  \
+  " FROM runs r JOIN experiments e ON e.id = "                                           \
   "r.experiment "
 
 template <class T>
@@ -44,6 +49,7 @@ Run ReadRun(const Statement& row) {
   run.created_at = row.Int(20);
   run.started_at = row.Int(21);
   run.ended_at = row.Int(22);
+  if (!row.IsNull(23)) run.exit_code = static_cast<int>(row.Int(23));
   return run;
 }
 

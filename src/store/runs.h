@@ -35,10 +35,11 @@ struct Run {
   std::string submitter;  // the token's name
   std::string compute_target;
   std::optional<Digest> snapshot;
-  std::string definition_json;  // spec::ToJson(RunDefinition); empty for tracked runs
-  std::string error_json;       // docs/wire.md, "error"; empty: none
-  std::string client_status;    // what a managed run's client reported; does not move the run
-  int attempt = 0;              // of the newest launch
+  std::string definition_json;   // spec::ToJson(RunDefinition); empty for tracked runs
+  std::string error_json;        // docs/wire.md, "error"; empty: none
+  std::string client_status;     // what a managed run's client reported; does not move the run
+  int attempt = 0;               // of the newest launch
+  std::optional<int> exit_code;  // of the newest launch, once it ended; docs/wire.md
   Micros created_at = 0;
   Micros started_at = 0;  // 0: not yet
   Micros ended_at = 0;    // 0: not yet
@@ -96,7 +97,8 @@ class Runs {
   explicit Runs(Database& database) : database_(database) {}
 
   // Keeps the run and its first event in one transaction; when it returns the run is not lost. A
-  // known idempotency key gives the run that it made the first time (`created` is false).
+  // known idempotency key gives the run that it made the first time (`created` is false). A
+  // snapshot that was collected in the meantime is kInvalidArgument.
   struct Created {
     Run run;
     bool created = true;

@@ -1,5 +1,6 @@
 #include "store/runs.h"
 
+#include "store/maintenance.h"
 #include "store/store_test_fixture.h"
 
 namespace roost::store {
@@ -19,7 +20,7 @@ TEST_F(RunsTest, ARunComesBackAsItWasKept) {
   run.reason = "waits for a core";
   run.parent_id = "parent";
   run.description = "a \"quoted\" text";
-  run.snapshot = DigestOf("snapshot");
+  run.snapshot = AddSnapshot("print(1)");
   run.definition_json = R"({"script": "train.py"})";
   run.tags = {{"team", "vision"}, {"flag", std::nullopt}};
   run.properties = {{"azureml.git.branch", "main"}};
@@ -35,7 +36,7 @@ TEST_F(RunsTest, ARunComesBackAsItWasKept) {
   EXPECT_EQ(kept.reason, "waits for a core");
   EXPECT_EQ(kept.parent_id, "parent");
   EXPECT_EQ(kept.description, "a \"quoted\" text");
-  EXPECT_EQ(kept.snapshot, DigestOf("snapshot"));
+  EXPECT_EQ(kept.snapshot, run.snapshot);
   EXPECT_EQ(kept.definition_json, R"({"script": "train.py"})");
   EXPECT_EQ(kept.created_at, clock.Now());
   EXPECT_EQ(kept.started_at, 0);
@@ -43,6 +44,23 @@ TEST_F(RunsTest, ARunComesBackAsItWasKept) {
   EXPECT_EQ(kept.tags, run.tags);
   EXPECT_EQ(kept.properties, run.properties);
   EXPECT_EQ(ROOST_VALUE(store->runs().Get(kept.key)).id, kept.id);
+}
+
+TEST_F(RunsTest, ASnapshotThatWasCollectedIsAskedForAgain) {
+  NewRun run = RunOf("a");
+  run.snapshot = AddSnapshot("print(1)");
+  clock.Advance(std::chrono::seconds(1));
+  EXPECT_OK(CollectGarbage(*store, 0, false));
+  const std::int64_t events = store->events().LastId();
+  EXPECT_ERROR(store->runs().Create(run), ErrorCode::kInvalidArgument,
+               run.snapshot->ToText() + " any more; send the folder again");
+  EXPECT_EQ(store->events().LastId(), events);
+  EXPECT_EQ(AddSnapshot("print(1)"), run.snapshot);
+  EXPECT_EQ(Add(run).number, 1);
+  // From here on the run keeps it.
+  clock.Advance(std::chrono::seconds(1));
+  EXPECT_OK(CollectGarbage(*store, 0, false));
+  EXPECT_TRUE(store->snapshots().Get(*run.snapshot));
 }
 
 TEST_F(RunsTest, NumbersCountWithinAnExperiment) {

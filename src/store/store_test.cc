@@ -223,5 +223,28 @@ TEST_F(StoreTest, LaunchesKeepTheirFirstExitRecord) {
   EXPECT_EQ(ROOST_VALUE(launches.Newest(run.key)).id, "l2");
 }
 
+TEST_F(StoreTest, ARunHasTheExitCodeOfItsNewestLaunch) {
+  const auto end = [&](const std::string& run, int attempt, const std::string& exit_json) {
+    const std::string id = run + std::to_string(attempt);
+    EXPECT_OK(
+        store->launches().Create({id, Get(run).key, attempt, "local", "digest", false, "", 0, 0}));
+    EXPECT_EQ(Get(run).exit_code, std::nullopt);  // whatever the attempt before ended with
+    EXPECT_OK(store->launches().End(id, exit_json));
+  };
+  for (const char* id : {"queued", "zero", "lost", "not_started"}) Add(id);
+  end("zero", 1, R"({"cause": "exited", "code": 3})");
+  EXPECT_EQ(Get("zero").exit_code, 3);
+  end("zero", 2, R"({"cause": "exited", "code": 0})");
+  end("lost", 1, R"({"lost": "The machine went down"})");
+  end("not_started", 1, R"({"cause": "start_failed", "code": 127})");
+  std::map<std::string, std::optional<int>> listed;
+  for (const RunRow& run : ROOST_VALUE(store->runs().Search({})).runs) {
+    listed[run.id.value()] = run.exit_code;
+  }
+  const std::map<std::string, std::optional<int>> expected = {
+      {"queued", std::nullopt}, {"zero", 0}, {"lost", std::nullopt}, {"not_started", std::nullopt}};
+  EXPECT_EQ(listed, expected);
+}
+
 }  // namespace
 }  // namespace roost::store

@@ -83,6 +83,14 @@ class StoreFixture : public ::testing::Test {
   RunRow Add(const std::string& id) { return Add(RunOf(id)); }
   RunRow Get(const std::string& id) { return ROOST_VALUE(store->runs().Get(RunId(id))); }
 
+  // Of a folder with one file.
+  Digest AddSnapshot(const std::string& content) {
+    const auto blob = ROOST_VALUE(store->blobs().Put(content));
+    spec::SnapshotManifest manifest;
+    manifest.files.push_back({"train.py", blob.digest, blob.size, false});
+    return ROOST_VALUE(store->snapshots().Create(manifest)).id;
+  }
+
   // Through allowed moves to a final state.
   void Finish(const RunRow& run, spec::RunState state = spec::RunState::kCompleted) {
     if (run.kind == spec::RunKind::kManaged) {

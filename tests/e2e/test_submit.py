@@ -60,12 +60,20 @@ def test_watch_ends_with_the_scripts_exit_code_and_the_reason_says_why(server, p
     assert "no such bird" in run["reason"]
     src = project({"seven.py": "import sys; sys.exit(7)"}, "seven")
     assert server.roost("submit", str(src), "seven.py", "--watch", check=False).returncode == 7
+    run = server.client.get("/runs")["items"][0]
+    assert run["exit_code"] == 7
+    assert server.client.get(f"/runs/{run['run_id']}/details")["exitCode"] == 7
+    shown = server.roost("show", run["run_id"]).stdout.splitlines()
+    assert ["exit", "code", "7"] in [line.split() for line in shown]
+    src = project({"killed.py": "import os; os.kill(os.getpid(), 9)"}, "killed")
+    assert server.roost("submit", str(src), "killed.py", "--watch", check=False).returncode == 137
 
 
 def test_a_signal_is_named(server, project):
     src = project({"a.py": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"})
     run = server.wait_for(server.submit(src, "a.py"))
     assert run["status"] == "Failed" and "SIGSEGV" in run["reason"] + run["error"]["message"]
+    assert run["exit_code"] == 139
 
 
 def test_a_command_runs_in_a_shell(server, project):

@@ -238,3 +238,113 @@ def test_a_failed_run_raises_its_error(server, project):
     with pytest.raises(ActivityFailedException) as caught:
         Run(server.client, run_id).wait_for_completion()
     assert "KeyError" in caught.value.message
+
+
+FAMILY = """
+import pathlib
+from azureml.core import Run
+
+run = Run.get_context()
+run.log('loss', 0.5); run.log('loss', 0.25); run.log('only_mine', 1)
+for name in ('a', 'b', 'b'):
+    pathlib.Path(name + '.png').write_bytes(b'\\x89PNG ' + name.encode())
+    run.log_image('image_' + name, path=name + '.png')
+with run.child_run('child') as child:
+    child.log('loss', 0.125)
+    with child.child_run('grandchild') as grandchild:
+        grandchild.log('loss', 0.0625)
+with run.child_run('silent'):
+    pass
+"""
+
+
+def test_get_metrics_takes_its_arguments_as_azure_does(server, project):
+    from azureml.core import Run
+
+    row = server.wait_for(server.submit(project({"a.py": FAMILY}), "a.py"))
+    assert row["status"] == "Completed", server.log(row["run_id"]).decode()
+    run = Run(server.client, row["run_id"])
+    ids = {child.name: child.id for child in run.get_children(recursive=True)}
+    assert set(ids) == {"child", "grandchild", "silent"}
+
+    assert run.get_metrics("loss") == {"loss": [0.5, 0.25]}
+    everything = run.get_metrics(recursive=True)
+    assert set(everything) == {run.id, ids["child"], ids["grandchild"]}  # the silent one has none
+    assert next(iter(everything)) == run.id and everything[run.id]["only_mine"] == 1
+    assert everything[ids["grandchild"]] == {"loss": 0.0625}
+    assert run.get_metrics("only_mine", recursive=True) == {run.id: {"only_mine": 1}}
+
+    children = {ids["child"]: {"loss": 0.125}, ids["grandchild"]: {"loss": 0.0625}}
+    assert run.get_metrics(recursive=True, run_type="Run") == children
+    assert set(run.get_metrics(recursive=True, run_type="azureml.scriptrun")) == {run.id}
+    assert run.get_metrics(run_type="Run") == {}
+    assert run.get_metrics("loss", run_type="azureml.scriptrun") == {"loss": [0.5, 0.25]}
+
+    assert run.get_metrics("image_a") == {"image_a": "a.png"}
+    images = {"image_a": b"\x89PNG a", "image_b": [b"\x89PNG b"] * 2}
+    assert {name: value for name, value in run.get_metrics(populate=True).items() if name in images} == images
+    assert run.get_metrics("image_a", recursive=True, populate=True) == {run.id: {"image_a": b"\x89PNG a"}}
+
+
+@pytest.mark.parametrize("show_output", [False, True])
+def test_after_post_processing_a_run_has_its_files(server, project, show_output):
+    from azureml.core import Run
+
+    run = Run(server.client, server.submit(project({"a.py": "open('outputs/model', 'w').write('weights')"}), "a.py"))
+    details = run.wait_for_completion(show_output=show_output, wait_post_processing=True)
+    assert details["status"] == "Completed" and details["exitCode"] == 0
+    assert "outputs/model" in run.get_file_names()
+
+
+class SteppedRun:
+    """A run that is one step further each time that someone looks."""
+
+    id, _path = "r", "/runs/r"
+
+    def __init__(self, *rows):
+        self.rows = [{"status": status, "exit_code": code} for status, code in rows]
+        self.shown = self.rows[0]
+
+    def _row(self):
+        self.shown = self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
+        return self.shown
+
+    def get_status(self):
+        return self._row()["status"]
+
+    def get_details(self):
+        return {"status": self.shown["status"], "error": {"error": {"message": "no"}} if self.shown["status"] == "Failed" else None}
+
+    def get_portal_url(self):
+        return "http://web/r"
+
+    def _call(self, method, path):
+        return {"items": []}
+
+
+@pytest.mark.parametrize("steps, show_output, wait_post_processing, last", [
+    ([("Running", None), ("Finalizing", 0), ("Completed", 0)], False, False, "Finalizing"),
+    ([("Running", None), ("Finalizing", 0), ("Completed", 0)], False, True, "Completed"),
+    ([("Running", None), ("Finalizing", 0), ("Completed", 0)], True, False, "Completed"),
+    ([("Running", None), ("Finalizing", None), ("Canceled", None)], False, False, "Canceled"),
+    ([("Running", None), ("CancelRequested", None), ("Canceled", None)], False, False, "CancelRequested"),
+    ([("Running", None), ("CancelRequested", None), ("Canceled", None)], False, True, "Canceled"),
+    ([("Running", None), ("CancelRequested", None), ("Canceled", None)], True, False, "CancelRequested"),
+    ([("Running", None), ("CancelRequested", None), ("Canceled", None)], True, True, "Canceled"),
+])  # fmt: skip
+def test_post_processing_is_waited_for_when_asked(monkeypatch, steps, show_output, wait_post_processing, last):
+    from azureml.core import _waiting
+
+    monkeypatch.setattr(_waiting.time, "sleep", lambda seconds: None)
+    run = SteppedRun(*steps)
+    assert _waiting.wait_for_completion(run, show_output, wait_post_processing, raise_on_error=True)["status"] == last
+
+
+def test_a_script_that_failed_is_waited_for_to_raise_its_error(monkeypatch):
+    from azureml.core import _waiting
+    from azureml.exceptions import ActivityFailedException
+
+    monkeypatch.setattr(_waiting.time, "sleep", lambda seconds: None)
+    run = SteppedRun(("Running", None), ("Finalizing", 1), ("Failed", 1))
+    with pytest.raises(ActivityFailedException):
+        _waiting.wait_for_completion(run, show_output=False, wait_post_processing=False, raise_on_error=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roost.client import Client
+from roost.client import Client, quote_path
 
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -14,7 +14,8 @@ def number(value: Any) -> Any:
     return _NUMBERS.get(value, value) if isinstance(value, str) else value
 
 
-def read_metrics(client: Client, run_path: str, name: str | None) -> dict[str, Any]:
+def read_metrics(client: Client, run_path: str, name: str | None, populate: bool) -> dict[str, Any]:
+    """``populate`` gives the content of images instead of the names of their files."""
     found: dict[str, Any] = {}
     for item in client.get(f"{run_path}/metrics")["items"]:
         if name is not None and item["name"] != name:
@@ -23,7 +24,11 @@ def read_metrics(client: Client, run_path: str, name: str | None) -> dict[str, A
             values = [number(point["value"]) for point in _points(client, run_path, item["name"])]
             found[item["name"]] = values[0] if len(values) == 1 else values
         else:
-            found[item["name"]] = _from_entries(item["type"], _entries(client, run_path, item["name"]))
+            entries = _entries(client, run_path, item["name"])
+            found[item["name"]] = _from_entries(item["type"], entries)
+            if populate and item["type"] == "image":
+                images = [b"".join(client.stream(f"{run_path}/files/{quote_path(entry['value']['path'])}")) for entry in entries]
+                found[item["name"]] = images[0] if len(images) == 1 else images
     return found
 
 

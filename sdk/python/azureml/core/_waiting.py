@@ -19,13 +19,13 @@ _LOG = re.compile(r"azureml-logs/\d{2}.+\.txt")
 _FINAL = ("Completed", "Failed", "Canceled")
 
 
-def wait_for_completion(run: "Run", show_output: bool, raise_on_error: bool) -> dict:
+def wait_for_completion(run: "Run", show_output: bool, wait_post_processing: bool, raise_on_error: bool) -> dict:
     try:
         if show_output:
             print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}")
-            _stream(run)
+            _stream(run, wait_post_processing)
         else:
-            while run.get_status() not in _FINAL:
+            while not _is_over(run._row(), wait_post_processing):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         raise ExperimentExecutionException("The output streaming for the run interrupted.\nBut the run is still executing on the compute target.") from None
@@ -41,13 +41,23 @@ def wait_for_completion(run: "Run", show_output: bool, raise_on_error: bool) -> 
     return details
 
 
-def _stream(run: "Run") -> None:
+def _is_over(row: dict, wait_post_processing: bool) -> bool:
+    """The states that Azure ML calls post processing are Finalizing and CancelRequested."""
+    if row["status"] in _FINAL or wait_post_processing:
+        return row["status"] in _FINAL
+    # What a failed script is told to have failed with is known only at the end.
+    return row["status"] == "CancelRequested" or (row["status"] == "Finalizing" and row.get("exit_code") == 0)
+
+
+def _stream(run: "Run", wait_post_processing: bool) -> None:
     """Follows the highest-numbered driver log; moves on when a higher one appears."""
     shown: str | None = None
     offset = 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         status = run.get_status()
+        # Azure ML streams through Finalizing either way: the last of the log may still come.
+        over = status in _FINAL or (status == "CancelRequested" and not wait_post_processing)
         names = sorted({item["path"] for item in run._call("GET", "/logs")["items"] if _LOG.fullmatch(item["path"])})
         newest = _primary(names)
         if newest is not None and newest != shown:
@@ -63,7 +73,7 @@ def _stream(run: "Run") -> None:
             except RoostError as error:
                 if error.code != "unavailable":
                     raise
-        if status in _FINAL:
+        if over:
             return
         time.sleep(0.3)
 

@@ -114,7 +114,8 @@ class Run:
         return {"status": row["status"], "details": row["reason"]}
 
     def get_details(self) -> dict:
-        """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error..."""
+        """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error...
+        ``exitCode`` is ours: what the script ended with (128 plus a signal's number), None while that is not known."""
         return self._call("GET", "/details")
 
     def get_details_with_logs(self) -> dict:
@@ -190,17 +191,19 @@ class Run:
         self._reporter.flush(timeout_seconds)
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False) -> dict:
-        """Metrics by name: a number logged once is a value, several times a list; rows and tables are dictionaries.
-        With ``recursive`` the children's metrics are gathered in lists beside the run's own."""
+        """Metrics by name: a number logged once is a value, several times a list; rows and tables are dictionaries; an
+        image is the name of its file, with ``populate`` its bytes.
+
+        With ``recursive`` the metrics of this run and of all runs below it, each run's under its id: this one first, then
+        the newest. Runs without such metrics are left out, and those of another type than ``run_type``."""
         self._reporter.flush()
         with _service_errors():
-            found = read_metrics(self._client, self._path, name)
-            if recursive:
-                for child in self.get_children(recursive=True):
-                    for key, value in read_metrics(self._client, child._path, name).items():
-                        known = found.get(key)
-                        found[key] = value if known is None else [*_as_list(known), *_as_list(value)]
-        return found
+            runs = [self] if run_type is None or run_type == self.type else []
+            if not recursive:
+                return read_metrics(self._client, self._path, name, populate) if runs else {}
+            runs += self.get_children(recursive=True, type=run_type)
+            found = {run.id: read_metrics(self._client, run._path, name, populate) for run in runs}
+            return {run_id: metrics for run_id, metrics in found.items() if metrics}
 
     # -- tags and properties ----------------------------------------------------------------------------------------
 
@@ -263,11 +266,15 @@ class Run:
             self.fail(value)
 
     def wait_for_completion(self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True) -> dict:
-        """Waits for the end of the run; gives its details. With ``show_output`` its driver log is printed as it grows."""
+        """Waits until the run is over; gives its details. With ``show_output`` its driver log is printed as it grows.
+
+        Without ``wait_post_processing`` a run that was asked to cancel is over, and without ``show_output`` also one whose
+        script ended with exit code 0 and whose outputs are still being taken in (Finalizing): wait for that too before
+        using its files. After any other exit code the end is waited for, so that the run's error can be raised."""
         from azureml.core._waiting import wait_for_completion
 
         with _service_errors():
-            return wait_for_completion(self, show_output, raise_on_error)
+            return wait_for_completion(self, show_output, wait_post_processing, raise_on_error)
 
     # -- files ------------------------------------------------------------------------------------------------------
 
@@ -448,10 +455,6 @@ def _artifact_name(name: str) -> str:
 def _only_default_datastore(name: str | None) -> None:
     if name is not None:
         raise UserErrorException("datastore_name is not available: files are kept with the run")
-
-
-def _as_list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
 
 
 def _matches(have: dict, wanted: Any) -> bool:
