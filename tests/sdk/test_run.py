@@ -287,11 +287,11 @@ def test_get_metrics_takes_its_arguments_as_azure_does(server, project):
 
 
 @pytest.mark.parametrize("show_output", [False, True])
-def test_after_post_processing_a_run_has_its_files(server, project, show_output):
+def test_a_run_that_was_waited_for_has_its_files(server, project, show_output):
     from azureml.core import Run
 
     run = Run(server.client, server.submit(project({"a.py": "open('outputs/model', 'w').write('weights')"}), "a.py"))
-    details = run.wait_for_completion(show_output=show_output, wait_post_processing=True)
+    details = run.wait_for_completion(show_output=show_output)
     assert details["status"] == "Completed" and details["exitCode"] == 0
     assert "outputs/model" in run.get_file_names()
 
@@ -323,7 +323,7 @@ class SteppedRun:
 
 
 @pytest.mark.parametrize("steps, show_output, wait_post_processing, last", [
-    ([("Running", None), ("Finalizing", 0), ("Completed", 0)], False, False, "Finalizing"),
+    ([("Running", None), ("Finalizing", 0), ("Completed", 0)], False, False, "Completed"),
     ([("Running", None), ("Finalizing", 0), ("Completed", 0)], False, True, "Completed"),
     ([("Running", None), ("Finalizing", 0), ("Completed", 0)], True, False, "Completed"),
     ([("Running", None), ("Finalizing", None), ("Canceled", None)], False, False, "Canceled"),

@@ -6,8 +6,8 @@
 
 namespace roost::trainer {
 
-// A picture in memory: `height` rows of `width` pixels, three bytes each (red, green, blue), without
-// gaps.
+// A picture in memory: `height` rows of `width` pixels, three bytes each (red, green, blue),
+// without gaps.
 struct Image {
   int width = 0;
   int height = 0;

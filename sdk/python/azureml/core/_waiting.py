@@ -25,7 +25,7 @@ def wait_for_completion(run: "Run", show_output: bool, wait_post_processing: boo
             print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}")
             _stream(run, wait_post_processing)
         else:
-            while not _is_over(run._row(), wait_post_processing):
+            while not _is_over(run.get_status(), wait_post_processing):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         raise ExperimentExecutionException("The output streaming for the run interrupted.\nBut the run is still executing on the compute target.") from None
@@ -41,12 +41,8 @@ def wait_for_completion(run: "Run", show_output: bool, wait_post_processing: boo
     return details
 
 
-def _is_over(row: dict, wait_post_processing: bool) -> bool:
-    """The states that Azure ML calls post processing are Finalizing and CancelRequested."""
-    if row["status"] in _FINAL or wait_post_processing:
-        return row["status"] in _FINAL
-    # What a failed script is told to have failed with is known only at the end.
-    return row["status"] == "CancelRequested" or (row["status"] == "Finalizing" and row.get("exit_code") == 0)
+def _is_over(status: str, wait_post_processing: bool) -> bool:
+    return status in _FINAL or (status == "CancelRequested" and not wait_post_processing)
 
 
 def _stream(run: "Run", wait_post_processing: bool) -> None:
@@ -56,8 +52,7 @@ def _stream(run: "Run", wait_post_processing: bool) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         status = run.get_status()
-        # Azure ML streams through Finalizing either way: the last of the log may still come.
-        over = status in _FINAL or (status == "CancelRequested" and not wait_post_processing)
+        over = _is_over(status, wait_post_processing)
         names = sorted({item["path"] for item in run._call("GET", "/logs")["items"] if _LOG.fullmatch(item["path"])})
         newest = _primary(names)
         if newest is not None and newest != shown:

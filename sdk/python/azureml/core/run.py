@@ -268,9 +268,8 @@ class Run:
     def wait_for_completion(self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True) -> dict:
         """Waits until the run is over; gives its details. With ``show_output`` its driver log is printed as it grows.
 
-        Without ``wait_post_processing`` a run that was asked to cancel is over, and without ``show_output`` also one whose
-        script ended with exit code 0 and whose outputs are still being taken in (Finalizing): wait for that too before
-        using its files. After any other exit code the end is waited for, so that the run's error can be raised."""
+        Without ``wait_post_processing`` a run that was asked to cancel counts as over. Finalizing is always waited for: the
+        next line of a script often downloads or registers what is being taken in then."""
         from azureml.core._waiting import wait_for_completion
 
         with _service_errors():
