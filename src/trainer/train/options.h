@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/files.h"
+#include "base/result.h"
+
+namespace roost::trainer {
+
+enum class ScheduleKind { kPolynomial, kCosine };
+enum class OptimizerKind { kSgd, kAdamW };
+
+// What a training is told beside its data and its model. The first seven are the parameters of the
+// designer's Train PyTorch Model, with its defaults; the rest is ours and off, or as the component
+// has it, unless asked for.
+struct TrainOptions {
+  std::int64_t epochs = 5;
+  std::int64_t batch_size = 16;
+  std::int64_t warmup_epochs = 0;  // "Warmup step number": its unit is the epoch
+  double learning_rate = 0.001;
+  std::int64_t random_seed = 1;
+  std::int64_t patience = 3;
+  std::int64_t print_frequency = 10;  // batches between two lines of the log
+
+  ScheduleKind schedule = ScheduleKind::kPolynomial;
+  OptimizerKind optimizer = OptimizerKind::kSgd;
+  double momentum = 0.9;  // Nesterov's, of SGD
+  double weight_decay = 1e-4;
+  double label_smoothing = 0;   // 0 to below 1
+  double mixup = 0;             // alpha of the Beta distribution; 0: none
+  double ema = 0;               // decay of the averaged weights, e.g. 0.999; 0: none
+  double clip_norm = 0;         // largest norm of all gradients together; 0: none
+  std::int64_t accumulate = 1;  // batches whose gradients make one step
+  // Side of a random part of the image, resized and mirrored at random, anew in each epoch, instead
+  // of the image as it lies in the folder; validation takes the middle. 0: none.
+  std::int64_t random_resized_crop = 0;
+  bool channels_last = true;
+  bool deterministic = false;  // the same seed gives the same bits, whatever the speed
+  int threads = 0;             // that decode images; 0: one for each core
+
+  fs::path checkpoint_folder{};           // empty: no checkpoints
+  std::int64_t checkpoint_every = 0;      // batches between two of them inside an epoch; 0: none
+  double unreadable_images_limit = 0.05;  // share of the data set above which a training is refused
+};
+
+// All problems at once; where a designer's parameter is meant with its number and sentence.
+Status CheckTrainOptions(const TrainOptions& options);
+
+}  // namespace roost::trainer

@@ -1,0 +1,403 @@
+#include "trainer/train/trainer.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "trainer/folders/component_error.h"
+#include "trainer/images/random.h"
+#include "trainer/train/batch_loader.h"
+#include "trainer/train/checkpoint.h"
+#include "trainer/train/evaluation.h"
+#include "trainer/train/image_source.h"
+#include "trainer/train/image_tensors.h"
+#include "trainer/train/optimizer.h"
+#include "trainer/train/torch_error.h"
+
+namespace roost::trainer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kTrainingDataset = "Training dataset";
+constexpr const char* kValidationDataset = "Validation dataset";
+constexpr const char* kCheckpointFile = "last.pth";
+// No image has this index, so mixing shares no random numbers with augmentation.
+constexpr std::uint64_t kMixStream = UINT64_MAX - 1;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+int ThreadsOf(const TrainOptions& options) {
+  return options.threads > 0 ? options.threads
+                             : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// What the component refuses before it trains.
+Status CheckData(const ImageDirectory& training, const ImageDirectory& validation,
+                 const TrainOptions& options) {
+  constexpr const char* kHint = "Label images by the folders given to Convert to Image Directory.";
+  if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset, kHint));
+  if (!validation.labelled()) return FailModule(NotLabeledDataset(kValidationDataset, kHint));
+  if (training.classes() != validation.classes()) {
+    return FailModule(InvalidDataset(
+        kValidationDataset, "its categories are not those of the training dataset",
+        "Split one image directory with Split Image Directory: both parts keep all categories."));
+  }
+  if (options.batch_size > static_cast<std::int64_t>(training.size())) {
+    return FailModule(NotLessThanOrEqualTo("Batch size", static_cast<double>(options.batch_size),
+                                           "train data count",
+                                           static_cast<double>(training.size())));
+  }
+  return {};
+}
+
+// Beta(alpha, alpha) by two gamma draws of a generator that (seed, epoch, batch) decides.
+double MixShare(double alpha, std::uint64_t seed, std::int64_t epoch, std::int64_t batch) {
+  Random key(seed, static_cast<std::uint64_t>(epoch), kMixStream - static_cast<std::uint64_t>(batch));
+  std::mt19937_64 generator(key.Next64());
+  std::gamma_distribution<double> gamma(alpha);
+  const double one = gamma(generator);
+  const double other = gamma(generator);
+  return one + other > 0 ? one / (one + other) : 1;
+}
+
+std::map<std::string, std::string> SettingsOf(const Classifier& model,
+                                              const ImageDirectory& training,
+                                              const ImageDirectory& validation,
+                                              const TrainOptions& options) {
+  const auto number = [](double value) {
+    std::array<char, 32> text{};
+    return std::string(text.data(), static_cast<std::size_t>(std::snprintf(
+                                        text.data(), text.size(), "%.17g", value)));
+  };
+  std::string classes;
+  for (const std::string& name : training.classes()) classes += (classes.empty() ? "" : ", ") + name;
+  return {
+      {"model", model.options().name},
+      {"pretrained", model.options().pretrained ? "true" : "false"},
+      {"classes", classes},
+      {"training images", std::to_string(training.size())},
+      {"validation images", std::to_string(validation.size())},
+      {"epochs", std::to_string(options.epochs)},
+      {"batch size", std::to_string(options.batch_size)},
+      {"warmup step number", std::to_string(options.warmup_epochs)},
+      {"learning rate", number(options.learning_rate)},
+      {"random seed", std::to_string(options.random_seed)},
+      {"patience", std::to_string(options.patience)},
+      {"schedule", options.schedule == ScheduleKind::kCosine ? "cosine" : "polynomial"},
+      {"optimizer", options.optimizer == OptimizerKind::kAdamW ? "adamw" : "sgd"},
+      {"momentum", number(options.momentum)},
+      {"weight decay", number(options.weight_decay)},
+      {"label smoothing", number(options.label_smoothing)},
+      {"mixup", number(options.mixup)},
+      {"ema", number(options.ema)},
+      {"clip norm", number(options.clip_norm)},
+      {"accumulate", std::to_string(options.accumulate)},
+      {"random resized crop", std::to_string(options.random_resized_crop)},
+  };
+}
+
+// One training from its start, or from where it was left, to its end.
+class Training {
+ public:
+  Training(Classifier& model, const ImageDirectory& training, const ImageDirectory& validation,
+           const TrainOptions& options, const std::atomic<bool>& interrupt, TrainObserver& observer)
+      : model_(model),
+        training_(training),
+        validation_(validation),
+        options_(options),
+        interrupt_(interrupt),
+        observer_(observer),
+        optimizer_(model.Parameters(), options),
+        early_stop_(options.patience),
+        writer_(options.checkpoint_folder / kCheckpointFile) {}
+
+  Result<TrainOutcome> Run() {
+    ROOST_TRY(Begin());
+    while (!at_.ended) {
+      ROOST_ASSIGN(const bool whole, TrainEpoch());
+      if (!whole) return Interrupted();
+      ROOST_TRY(EndEpoch());
+    }
+    ROOST_TRY(writer_.Wait());
+    return std::move(at_.outcome);
+  }
+
+ private:
+  Status Begin();
+  Status GoOnFrom(Checkpoint checkpoint);
+  Result<bool> TrainEpoch();
+  Status TrainBatch(const Batch& batch, double seconds_before);
+  at::Tensor LossOf(const at::Tensor& logits, const at::Tensor& targets, double share) const;
+  void EndStep();
+  Status EndEpoch();
+  Status Save(bool wait);
+  Result<TrainOutcome> Interrupted();
+
+  Classifier& model_;
+  const ImageDirectory& training_;
+  const ImageDirectory& validation_;
+  const TrainOptions& options_;
+  const std::atomic<bool>& interrupt_;
+  TrainObserver& observer_;
+  Optimizer optimizer_;
+  std::optional<MovingAverage> average_;
+  EarlyStop early_stop_;
+  CheckpointWriter writer_;
+  std::unique_ptr<ImageSource> images_;
+  std::unique_ptr<ImageSource> validation_images_;
+  std::int64_t batches_ = 0;  // of an epoch
+  double learning_rate_ = 0;
+  std::set<std::string> told_unreadable_;
+  Checkpoint at_;  // where the training stands; its tensors are filled in when it is saved
+};
+
+Status Training::Begin() {
+  ROOST_ASSIGN(images_, ImageSource::Open(training_, {.dataset = kTrainingDataset,
+                                                      .crop = options_.random_resized_crop,
+                                                      .random = true,
+                                                      .seed = static_cast<std::uint64_t>(
+                                                          options_.random_seed)}));
+  ROOST_ASSIGN(validation_images_,
+               ImageSource::Open(validation_, {.dataset = kValidationDataset,
+                                               .crop = options_.random_resized_crop}));
+  batches_ = static_cast<std::int64_t>(training_.size()) / options_.batch_size;
+  at_.settings = SettingsOf(model_, training_, validation_, options_);
+  if (options_.channels_last) model_.ToChannelsLast();
+  if (!options_.checkpoint_folder.empty()) {
+    const fs::path file = options_.checkpoint_folder / kCheckpointFile;
+    ROOST_TRY(MakeFolders(options_.checkpoint_folder));
+    ROOST_ASSIGN(std::optional<Checkpoint> before, ReadCheckpoint(file));
+    if (before) {
+      ROOST_TRY(CheckSettings(at_.settings, *before, file));
+      ROOST_TRY(GoOnFrom(std::move(*before)));
+    }
+  }
+  if (options_.ema > 0 && !average_) average_.emplace(model_.State(), options_.ema);
+  observer_.OnStart(images_->height(), images_->width(), batches_);
+  return {};
+}
+
+Status Training::GoOnFrom(Checkpoint checkpoint) {
+  ROOST_TRY(model_.LoadState(checkpoint.model, "the checkpoint"));
+  ROOST_TRY(optimizer_.LoadState(checkpoint.optimizer, "the checkpoint"));
+  if (options_.ema > 0) average_.emplace(checkpoint.average, options_.ema);
+  early_stop_.Restore(checkpoint.early_stop);
+  at_ = std::move(checkpoint);
+  at_.model.clear();
+  at_.optimizer.clear();
+  at_.average.clear();
+  at_.outcome.end = TrainOutcome::End::kAllEpochs;
+  observer_.OnNote("Going on from the checkpoint at epoch " + std::to_string(at_.epoch + 1) +
+                   ", batch " + std::to_string(at_.next_batch) + ".");
+  return {};
+}
+
+// False: interrupted.
+Result<bool> Training::TrainEpoch() {
+  learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate, at_.epoch,
+                                  options_.epochs, options_.warmup_epochs);
+  images_->SetEpoch(static_cast<std::uint64_t>(at_.epoch));
+  BatchLoader loader(*images_,
+                     ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
+                                   static_cast<std::uint64_t>(at_.epoch)),
+                     {.batch_size = static_cast<std::size_t>(options_.batch_size),
+                      .drop_last = true,
+                      .first_batch = static_cast<std::size_t>(at_.next_batch),
+                      .threads = ThreadsOf(options_)});
+  model_.SetTraining(true);
+  const double waited_before = at_.sums.wait_seconds;
+  while (true) {
+    // Between two steps only, so that going on needs no gradients.
+    if (interrupt_ && at_.next_batch % options_.accumulate == 0) return false;
+    const Clock::time_point start = Clock::now();
+    ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
+    if (!batch) return true;
+    for (const std::string& sentence : batch->unreadable) {
+      ++at_.sums.unreadable;
+      if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
+    }
+    if (static_cast<double>(at_.sums.unreadable) >
+        options_.unreadable_images_limit * static_cast<double>(training_.size())) {
+      return FailModule(InvalidDataset(
+          kTrainingDataset,
+          std::to_string(at_.sums.unreadable) + " of its images cannot be read, the last: " +
+              batch->unreadable.back()));
+    }
+    ++at_.next_batch;
+    at_.sums.wait_seconds = waited_before + loader.waited_seconds();
+    if (!batch->samples.empty()) ROOST_TRY(TrainBatch(*batch, SecondsSince(start)));
+    at_.sums.seconds += SecondsSince(start);
+    loader.Recycle(std::move(*batch));
+    if (options_.checkpoint_every > 0 && at_.next_batch % options_.checkpoint_every == 0 &&
+        at_.next_batch < batches_ && at_.next_batch % options_.accumulate == 0) {
+      ROOST_TRY(Save(/*wait=*/false));
+    }
+  }
+}
+
+at::Tensor Training::LossOf(const at::Tensor& logits, const at::Tensor& targets,
+                            double share) const {
+  const auto loss = [&](const at::Tensor& wanted) {
+    return at::cross_entropy_loss(logits, wanted, {}, at::Reduction::Mean, -100,
+                                  options_.label_smoothing);
+  };
+  if (share >= 1) return loss(targets);
+  return loss(targets) * share + loss(targets.flip(0)) * (1 - share);
+}
+
+Status Training::TrainBatch(const Batch& batch, double seconds_before) {
+  const Clock::time_point start = Clock::now();
+  const auto count = static_cast<std::int64_t>(batch.samples.size());
+  at::Tensor input = NormalizedImages(batch.bytes.data(), count, images_->height(),
+                                      images_->width(), options_.channels_last);
+  const at::Tensor targets = ClassTensor(training_, batch.samples);
+  const double share =
+      options_.mixup > 0 ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed),
+                                    at_.epoch, at_.next_batch)
+                         : 1;
+  if (share < 1) input = input * share + input.flip(0) * (1 - share);
+  const at::Tensor logits = model_.Forward(input);
+  const at::Tensor loss = LossOf(logits, targets, share);
+  const double loss_value = loss.item().toDouble();
+  if (!std::isfinite(loss_value)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "The loss is no number any more in epoch " + std::to_string(at_.epoch + 1) +
+                    ", batch " + std::to_string(at_.next_batch) + ". Take a lower learning rate than " +
+                    at_.settings["learning rate"] + ", a warm-up, or a bound on the gradients' norm.");
+  }
+  (options_.accumulate > 1 ? loss / static_cast<double>(options_.accumulate) : loss).backward();
+  if (at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_) EndStep();
+
+  const double wrong = static_cast<double>(count) -
+                       logits.detach().argmax(1).eq(targets).sum().item().toDouble();
+  EpochSums& sums = at_.sums;
+  ++sums.batches;
+  sums.images += count;
+  sums.loss += loss_value * static_cast<double>(count);
+  sums.wrong += wrong;
+  const double seconds = seconds_before + SecondsSince(start);
+  const double all_seconds = sums.seconds + seconds;
+  const auto images = static_cast<double>(sums.images);
+  observer_.OnBatch({.epoch = at_.epoch + 1,
+                     .epochs = options_.epochs,
+                     .batch = at_.next_batch - 1,
+                     .batches = batches_,
+                     .seconds = seconds,
+                     .mean_seconds = all_seconds / static_cast<double>(sums.batches),
+                     .rate = static_cast<double>(count) / seconds,
+                     .mean_rate = images / all_seconds,
+                     .loss = loss_value,
+                     .mean_loss = sums.loss / images,
+                     .error = wrong / static_cast<double>(count),
+                     .mean_error = sums.wrong / images});
+  return {};
+}
+
+void Training::EndStep() {
+  if (options_.clip_norm > 0) optimizer_.ClipNorm(options_.clip_norm);
+  optimizer_.Step(learning_rate_);
+  optimizer_.ZeroGradients();
+  if (average_) average_->Add(model_.State());
+}
+
+Status Training::EndEpoch() {
+  const double train_seconds = at_.sums.seconds;
+  const Clock::time_point start = Clock::now();
+  // The averaged weights are what is used later, so they are what is judged.
+  ModelState own;
+  if (average_) {
+    own = model_.CopiedState();
+    ROOST_TRY(model_.LoadState(average_->state(), "the averaged weights"));
+  }
+  ROOST_ASSIGN(const Evaluation evaluation,
+               Evaluate(model_, validation_, *validation_images_,
+                        {.batch_size = options_.batch_size,
+                         .threads = ThreadsOf(options_),
+                         .channels_last = options_.channels_last}));
+  for (const std::string& sentence : evaluation.unreadable) {
+    if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
+  }
+  const auto images = static_cast<double>(std::max<std::int64_t>(at_.sums.images, 1));
+  EpochReport report{
+      .epoch = at_.epoch + 1,
+      .learning_rate = learning_rate_,
+      .train_rate = train_seconds > 0 ? static_cast<double>(at_.sums.images) / train_seconds : 0,
+      .train_loss = at_.sums.loss / images,
+      .train_error = at_.sums.wrong / images,
+      .valid_loss = evaluation.loss,
+      .top1 = evaluation.top1,
+      .top5 = evaluation.top5,
+      .seconds = train_seconds + SecondsSince(start),
+      .wait_seconds = at_.sums.wait_seconds,
+      .unreadable = at_.sums.unreadable,
+      .best = at_.outcome.best_epoch == 0 || evaluation.top1 > at_.outcome.best_top1};
+  if (report.best) {
+    at_.outcome.best_epoch = report.epoch;
+    at_.outcome.best_top1 = report.top1;
+    at_.outcome.best = model_.CopiedState();
+  }
+  if (average_) ROOST_TRY(model_.LoadState(own, "the weights of the last step"));
+  at_.outcome.epochs.push_back(report);
+  observer_.OnEpoch(report);
+  ++at_.epoch;
+  at_.next_batch = 0;
+  at_.sums = {};
+  if (early_stop_.Add(report.valid_loss)) {
+    observer_.OnNote("Early stopped.");
+    at_.ended = true;
+    at_.outcome.end = TrainOutcome::End::kEarlyStop;
+  }
+  at_.ended = at_.ended || at_.epoch >= options_.epochs;
+  return Save(/*wait=*/at_.ended);
+}
+
+// A checkpoint that cannot be written in the middle of a training is a note: the one before it is
+// still there, and the next may succeed.
+Status Training::Save(bool wait) {
+  if (options_.checkpoint_folder.empty()) return {};
+  Checkpoint checkpoint = at_;
+  checkpoint.early_stop = early_stop_.state();
+  checkpoint.model = model_.CopiedState();
+  checkpoint.optimizer = CopyOf(optimizer_.State());
+  if (average_) checkpoint.average = CopyOf(average_->state());
+  Status outcome = writer_.Write(std::move(checkpoint));
+  if (wait) return writer_.Wait();
+  if (!outcome) {
+    observer_.OnNote("The last checkpoint could not be written: " + outcome.error().message);
+  }
+  return {};
+}
+
+Result<TrainOutcome> Training::Interrupted() {
+  ROOST_TRY(Save(/*wait=*/true));
+  at_.outcome.end = TrainOutcome::End::kInterrupted;
+  return std::move(at_.outcome);
+}
+
+}  // namespace
+
+Result<TrainOutcome> Train(Classifier& model, const ImageDirectory& training,
+                           const ImageDirectory& validation, const TrainOptions& options,
+                           const std::atomic<bool>& interrupt, TrainObserver& observer) {
+  ROOST_TRY(CheckTrainOptions(options));
+  ROOST_TRY(CheckData(training, validation, options));
+  if (options.deterministic) at::globalContext().setDeterministicAlgorithms(true, false);
+  return GuardTorch(kTrainingDataset, [&]() -> Result<TrainOutcome> {
+    return Training(model, training, validation, options, interrupt, observer).Run();
+  });
+}
+
+}  // namespace roost::trainer
