@@ -24,7 +24,7 @@ Result<LineReader> LineReader::Open(const fs::path& path) {
   return LineReader(std::move(fd), path);
 }
 
-Result<bool> LineReader::Next(std::string_view& line, std::size_t limit) {
+Result<bool> LineReader::Next(std::string_view& line, std::size_t limit, bool* returned) {
   std::size_t searched = begin_;
   while (true) {
     const void* found = searched < buffer_.size() ? std::memchr(buffer_.data() + searched, '\n',
@@ -38,7 +38,9 @@ Result<bool> LineReader::Next(std::string_view& line, std::size_t limit) {
               : static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
       line = std::string_view(buffer_).substr(begin_, end - begin_);
       begin_ = std::min(end + 1, buffer_.size());
-      if (line.ends_with('\r')) line.remove_suffix(1);
+      const bool has_return = line.ends_with('\r');
+      if (has_return) line.remove_suffix(1);
+      if (returned != nullptr) *returned = has_return;
       return true;
     }
     if (buffer_.size() - begin_ > limit) {

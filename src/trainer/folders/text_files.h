@@ -15,8 +15,10 @@ class LineReader {
  public:
   static Result<LineReader> Open(const fs::path& path);
   // The next line without its line feed (and carriage return); false at the end. More than
-  // `limit` bytes are kTooLarge. The view holds until the next call.
-  Result<bool> Next(std::string_view& line, std::size_t limit = 16U << 20);
+  // `limit` bytes are kTooLarge. The view holds until the next call. `returned`, when given, tells
+  // whether there was a carriage return.
+  Result<bool> Next(std::string_view& line, std::size_t limit = 16U << 20,
+                    bool* returned = nullptr);
 
  private:
   LineReader(Fd fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
