@@ -319,6 +319,20 @@ TEST_F(ConvertTest, BrokenArchivesAreRefused) {
   }
 }
 
+// Real pictures, where they are: shared/data beside the source tree.
+TEST_F(ConvertTest, AntsAndBees) {
+  const fs::path archive =
+      fs::path(__FILE__).parent_path() / "../../../../shared/data/hymenoptera.tar";
+  if (!fs::exists(archive)) GTEST_SKIP() << "needs " << archive;
+  EXPECT_OK(ExtractArchive(archive, in, "hymenoptera.tar"));
+  const ConvertReport report = ROOST_VALUE(ConvertFile(in / "hymenoptera" / "train"));
+  EXPECT_THAT(report.classes, ElementsAre("ants", "bees"));
+  EXPECT_THAT(report.class_counts, ElementsAre(123U, 121U));
+  EXPECT_THAT(report.warnings.lines, ElementsAre(HasSubstr("ants/imageNotFound.gif")));
+  const auto samples = nlohmann::json::parse(Slurp(out / "_samples.json"));
+  EXPECT_GT(samples[0]["image"].get<std::string>().size(), 10'000U);
+}
+
 // --- COCO ---
 
 TEST_F(ConvertTest, CocoGivesEachImageItsOneCategory) {

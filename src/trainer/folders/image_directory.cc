@@ -11,6 +11,9 @@
 #include "base/strings.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/folders/folder_meta.h"
+#include "trainer/images/decode.h"
+#include "trainer/images/encode.h"
+#include "trainer/images/resize.h"
 
 namespace roost::trainer {
 namespace {
@@ -29,6 +32,8 @@ constexpr std::uint64_t kSchemaLimit = 256ULL << 20;
 // A class index above this is a mistake or an attack: a list of names up to it is kept in memory.
 constexpr std::int64_t kMaxCategoryId = 1'000'000;
 constexpr std::size_t kSampleRows = 3;
+constexpr int kSampleSide = 512;
+constexpr std::uint64_t kSampleMaxPixels = 64'000'000;
 
 ordered_json Column(const char* name, const char* type, const char* element, bool feature) {
   ordered_json column;
@@ -57,6 +62,24 @@ const json& ChildAt(const json& object, const char* key) {
   if (!object.is_object()) return kNothing;
   const auto found = object.find(key);
   return found == object.end() ? kNothing : *found;
+}
+
+// Base64 of a small PNG; empty for an image that cannot be shown at a reasonable cost.
+std::string SampleImage(const fs::path& path) {
+  DecodeOptions options;
+  options.limits.max_pixels = kSampleMaxPixels;
+  auto decoded = DecodeImageFile(path, options);
+  if (!decoded) return {};
+  Image image = std::move(decoded->image);
+  const int longer = std::max(image.width, image.height);
+  if (longer > kSampleSide) {
+    const auto scaled = [&](int side) {
+      return std::max(1, static_cast<int>(static_cast<std::int64_t>(side) * kSampleSide / longer));
+    };
+    image = ResizeImage(image, scaled(image.width), scaled(image.height), Filter::kBilinear);
+  }
+  const auto png = EncodePng(image);
+  return png ? Base64(*png) : std::string();
 }
 
 Result<std::vector<Category>> ParseCategories(const json& list, std::string_view dataset) {
@@ -309,8 +332,7 @@ std::string ImageDirectoryWriter::SamplesJson() const {
     ordered_json row;
     const std::string name =
         TextAt(ChildAt(json(line), schema_.reference_column.c_str()), "file_name");
-    const auto bytes = ReadFile(folder_ / name);
-    row[schema_.image_column] = Base64(bytes ? *bytes : std::string());
+    row[schema_.image_column] = SampleImage(folder_ / name);
     for (const auto& [key, value] : line.items()) {
       if (key != schema_.reference_column) row[key] = value;
     }

@@ -18,7 +18,7 @@ namespace roost::trainer {
 //   images.lst     one JSON object a line: {"image_info": {"file_name": "image/0_0.jpg"},
 //                  "category": "ants", "id": 0}
 //   _schema.json   the columns image, id and category; the category column lists the classes
-//   _samples.json  the first three rows, each image as base64 of a PNG
+//   _samples.json  the first three rows, each image as base64 of a PNG of at most 512 pixels a side
 //   _meta.yaml     type, and the names of the three files above
 //   image/         the images, named <class id>_<number><extension>
 //

@@ -1,18 +1,41 @@
 #include "trainer/folders/probe.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 
+#include "trainer/images/decode.h"
+
 namespace roost::trainer {
+namespace {
+
+constexpr std::uint64_t kHeadBytes = 64U << 10;
+
+}  // namespace
 
 Status ProbeImageFile(const fs::path& path) {
-  ROOST_ASSIGN(const std::string head, ReadRange(path, 0, 16));
-  for (const std::string_view magic :
-       {"\xff\xd8", "\x89PNG", "RIFF", "BM", "P5", "P6", "P2", "P3", "II*", "MM"}) {
-    if (head.starts_with(magic)) return {};
+  ROOST_ASSIGN(std::string bytes, ReadRange(path, 0, kHeadBytes));
+  auto info = ProbeImage(bytes);
+  // A TIFF may describe itself at its end, and a JPEG can have large notes first.
+  if (!info && bytes.size() == kHeadBytes && IdentifyImage(bytes) != ImageFormat::kUnknown) {
+    ROOST_ASSIGN(bytes, ReadFile(path, DecodeLimits{}.max_file_bytes));
+    info = ProbeImage(bytes);
   }
-  return Fail(ErrorCode::kInvalidArgument, "its header is that of no known image format");
+  if (!info) {
+    std::string reason = info.error().message;
+    if (reason.ends_with('.')) reason.pop_back();
+    return Fail(info.error().code, reason);
+  }
+  const std::uint64_t limit = DecodeLimits{}.max_pixels;
+  const auto pixels =
+      static_cast<std::uint64_t>(info->width) * static_cast<std::uint64_t>(info->height);
+  if (pixels > limit) {
+    return Fail(ErrorCode::kTooLarge, fmt::format("its {} x {} pixels exceed the limit of {}",
+                                                  info->width, info->height, limit));
+  }
+  return {};
 }
 
 bool HasImageExtension(const fs::path& path) {

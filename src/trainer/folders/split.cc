@@ -10,40 +10,19 @@
 #include "trainer/folders/folder_meta.h"
 #include "trainer/folders/image_directory.h"
 #include "trainer/folders/text_files.h"
+#include "trainer/images/random.h"
 
 namespace roost::trainer {
 namespace {
 
 constexpr const char* kInput = "Input image directory";
 
-// SplitMix64 (Steele, Lea, Flood 2014): standard generators differ in their distributions.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  // Below `bound`, by rejection.
-  std::uint64_t Below(std::uint64_t bound) {
-    const std::uint64_t limit = ~std::uint64_t{0} - ~std::uint64_t{0} % bound;
-    while (true) {
-      const std::uint64_t value = Next();
-      if (value < limit) return value % bound;
-    }
-  }
-
- private:
-  std::uint64_t Next() {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15U);
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-    return z ^ (z >> 31U);
-  }
-  std::uint64_t state_;
-};
-
 // Marks `count` of the rows, each choice equally likely (a partial Fisher-Yates shuffle).
 void Draw(std::vector<std::uint32_t> rows, std::size_t count, Random& random,
           std::vector<bool>& chosen) {
   for (std::size_t i = 0; i < count; ++i) {
-    std::swap(rows[i], rows[i + random.Below(rows.size() - i)]);
+    std::swap(rows[i], rows[static_cast<std::size_t>(random.Integer(
+                           static_cast<std::int64_t>(i), static_cast<std::int64_t>(rows.size())))]);
     chosen[rows[i]] = true;
   }
 }
@@ -81,7 +60,7 @@ std::vector<bool> ChooseRows(const std::vector<int>& classes, double fraction, s
   stratified = stratify && std::min(wanted, n - wanted) >= rows_of.size() &&
                std::all_of(rows_of.begin(), rows_of.end(),
                            [](const auto& entry) { return entry.second.size() >= 2; });
-  Random random(seed);
+  Random random(seed, 0, 0);
   std::vector<bool> chosen(n);
   if (!stratified) {
     std::vector<std::uint32_t> all(n);
