@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "trainer/models/efficient_bottleneck.h"
 #include "trainer/models/layers.h"
+#include "trainer/models/recomputed.h"
 
 namespace roost::trainer {
 namespace {
@@ -49,9 +49,10 @@ class DenseLayer : public torch::nn::Module {
         memory_efficient_(memory_efficient) {}
 
   at::Tensor forward(const std::vector<at::Tensor>& features) {
-    const at::Tensor narrow = memory_efficient_ && at::GradMode::is_enabled()
-                                  ? NarrowEfficiently(features)
-                                  : Convolve(conv1_, NormRelu(norm1_, at::cat(features, 1)));
+    if (memory_efficient_ && at::GradMode::is_enabled()) {
+      return Recomputed({Recomputed(features, norm1_, conv1_)}, norm2_, conv2_);
+    }
+    const at::Tensor narrow = Convolve(conv1_, NormRelu(norm1_, at::cat(features, 1)));
     return Convolve(conv2_, NormRelu(norm2_, narrow));
   }
 
@@ -65,17 +66,19 @@ class DenseLayer : public torch::nn::Module {
   }
 
  private:
-  at::Tensor NarrowEfficiently(const std::vector<at::Tensor>& features) {
-    const bool training = norm1_->is_training();
-    if (training) norm1_->num_batches_tracked += 1;
-    return EfficientBottleneck(features, {.norm_weight = norm1_->weight,
-                                          .norm_bias = norm1_->bias,
-                                          .running_mean = norm1_->running_mean,
-                                          .running_var = norm1_->running_var,
-                                          .conv_weight = conv1_->weight,
-                                          .training = training,
-                                          .momentum = norm1_->options.momentum().value(),
-                                          .epsilon = norm1_->options.eps()});
+  static at::Tensor Recomputed(const std::vector<at::Tensor>& features, BatchNorm2d& norm,
+                               const Conv2d& conv) {
+    const bool training = norm->is_training();
+    if (training) norm->num_batches_tracked += 1;
+    return RecomputedNormReluConv(features, {.norm_weight = norm->weight,
+                                             .norm_bias = norm->bias,
+                                             .running_mean = norm->running_mean,
+                                             .running_var = norm->running_var,
+                                             .conv_weight = conv->weight,
+                                             .padding = conv->weight.size(2) / 2,
+                                             .training = training,
+                                             .momentum = norm->options.momentum().value(),
+                                             .epsilon = norm->options.eps()});
   }
 
   BatchNorm2d norm1_;

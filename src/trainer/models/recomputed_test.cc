@@ -1,3 +1,5 @@
+#include "trainer/models/recomputed.h"
+
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -45,9 +47,9 @@ std::int64_t ActivationBytes(bool memory_efficient) {
   return bytes->held;
 }
 
-class EfficientBottleneckTest : public ::testing::TestWithParam<bool> {};
+class RecomputedTest : public ::testing::TestWithParam<bool> {};
 
-TEST_P(EfficientBottleneckTest, GivesThePlainGradientsAndStatistics) {
+TEST_P(RecomputedTest, GivesThePlainGradientsAndStatistics) {
   const bool training = GetParam();
   const auto plain = MakeDense(false, at::kDouble);
   const auto efficient = MakeDense(true, at::kDouble);
@@ -78,9 +80,9 @@ TEST_P(EfficientBottleneckTest, GivesThePlainGradientsAndStatistics) {
   EXPECT_EQ(state[10].first, "features.denseblock1.denselayer1.norm1.num_batches_tracked");
   EXPECT_EQ(state[10].second.item<std::int64_t>(), training ? 2 : 0);
 }
-INSTANTIATE_TEST_SUITE_P(Modes, EfficientBottleneckTest, ::testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Modes, RecomputedTest, ::testing::Bool());
 
-TEST(EfficientBottleneckMemory, HoldsAtMostHalfOfTheActivations) {
+TEST(RecomputedMemory, HoldsAtMostHalfOfTheActivations) {
   const std::int64_t plain = ActivationBytes(false);
   const std::int64_t efficient = ActivationBytes(true);
   ASSERT_GT(plain, 0);
@@ -88,7 +90,7 @@ TEST(EfficientBottleneckMemory, HoldsAtMostHalfOfTheActivations) {
   RecordProperty("percent", static_cast<int>(100 * efficient / plain));
 }
 
-TEST(EfficientBottleneckFrozen, FrozenWeightsGetNoGradient) {
+TEST(RecomputedFrozen, FrozenWeightsGetNoGradient) {
   const auto model = MakeDense(true);
   for (const auto& [name, tensor] : model->Parameters()) {
     tensor.set_requires_grad(name.find("denselayer2.") != std::string::npos);
@@ -99,7 +101,7 @@ TEST(EfficientBottleneckFrozen, FrozenWeightsGetNoGradient) {
   }
 }
 
-TEST(EfficientBottleneckNoGrad, WithoutHistoryItIsThePlainOne) {
+TEST(RecomputedNoGrad, WithoutHistoryItIsThePlainOne) {
   const auto plain = MakeDense(false);
   const auto efficient = MakeDense(true);
   const at::NoGradGuard no_history;

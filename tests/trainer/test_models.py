@@ -1,0 +1,140 @@
+"""The native models against the same networks in Python: weights, logits, gradients and training steps.
+
+Needs torch and the program models_probe, which is built beside the C++ tests; ROOST_MODELS_PROBE names it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+torch = pytest.importorskip("torch")
+PROBE = os.environ.get("ROOST_MODELS_PROBE")
+if not PROBE:
+    pytest.skip("ROOST_MODELS_PROBE does not name the program models_probe", allow_module_level=True)
+
+# Imported by path: the tests are collected in importlib mode, without a package.
+_spec = importlib.util.spec_from_file_location("reference_models", pathlib.Path(__file__).with_name("reference_models.py"))
+reference_models = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference_models)
+
+CLASSES, SIDE, BATCH, STEPS = 10, 64, 2, 10
+SGD = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+DAILY = ["resnet18", "densenet121", "resnext50_32x4d"]
+NAMES = [*reference_models.RESNETS, *reference_models.DENSENETS]
+ALL = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """One thread here and one in the probe, which run at the same time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Probe:
+    """A run of the probe on one request, beside what the test computes meanwhile."""
+
+    def __init__(self, folder: pathlib.Path, request: dict):
+        self.answer = folder / "answer.pth"
+        torch.save(request, folder / "request.pth")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen([PROBE, str(folder / "request.pth"), str(self.answer)], stderr=subprocess.PIPE, text=True, env=environment)
+
+    def result(self) -> dict:
+        _, errors = self.process.communicate(timeout=120)
+        assert self.process.returncode == 0, errors
+        return torch.load(self.answer, weights_only=True, mmap=True)
+
+
+def reference(name: str, seed: int = 1):
+    torch.manual_seed(seed)
+    return reference_models.make(name, CLASSES)
+
+
+def with_moved_statistics(model):
+    """Running statistics and norms that are not at their start, so that a mix-up shows."""
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.1)
+    return model
+
+
+def relative_error(found, expected) -> float:
+    return float((found.double() - expected.double()).norm() / expected.double().norm().clamp_min(1e-30))
+
+
+def worst(found: dict, expected: dict) -> tuple[float, str]:
+    assert list(found) == list(expected)
+    return max((relative_error(found[key], expected[key]), key) for key in expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_seed_starts_from_pythons_weights(name, tmp_path):
+    answer = Probe(tmp_path, {"model": name, "classes": CLASSES, "seed": 17}).result()
+    expected = reference(name, seed=17).state_dict()
+    assert list(answer["state"]) == list(expected)
+    assert all(torch.equal(answer["state"][key], value) for key, value in expected.items())
+    reference(name).load_state_dict(answer["state"])  # strict
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_logits_gradients_and_ten_steps_are_pythons(name, tmp_path):
+    model = with_moved_statistics(reference(name))
+    images = torch.randn(STEPS, BATCH, 3, SIDE, SIDE)
+    labels = torch.randint(0, CLASSES, (STEPS, BATCH))
+    start = {key: value.clone() for key, value in model.state_dict().items()}
+    probe = Probe(tmp_path, {"model": name, "classes": CLASSES, "state": model.state_dict(), "images": images, "labels": labels, **SGD})
+
+    model.eval()
+    with torch.no_grad():
+        eval_logits = model(images[0])
+    model.train()
+    train_logits = model(images[0])
+    torch.nn.functional.cross_entropy(train_logits, labels[0]).backward()
+    gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
+    moved = {key: buffer.clone() for key, buffer in model.named_buffers()}
+
+    model.load_state_dict(start)
+    model.double().zero_grad()
+    optimizer = torch.optim.SGD(model.parameters(), nesterov=True, **SGD)
+    losses = []
+    for batch, target in zip(images.double(), labels):
+        loss = torch.nn.functional.cross_entropy(model(batch), target)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    answer = probe.result()
+    for what, expected in (("gradients", gradients), ("buffers", moved), ("after", model.state_dict())):
+        print(f"{name}: largest relative error of {what}: {worst(answer[what], expected)}")
+    assert float((answer["eval_logits"] - eval_logits).abs().max()) <= 1e-4 * max(1.0, float(eval_logits.abs().max()))
+    assert float((answer["train_logits"] - train_logits).abs().max()) <= 1e-4 * max(1.0, float(train_logits.abs().max()))
+    error, key = worst(answer["gradients"], gradients)
+    assert error <= 1e-3, f"gradient of {key}: {error}"
+    error, key = worst(answer["buffers"], moved)
+    assert error <= 1e-5, f"{key} after one step: {error}"
+    error, key = worst(answer["after"], model.state_dict())
+    assert error <= 1e-8, f"{key} after {STEPS} steps: {error}"
+    assert answer["losses"].tolist() == pytest.approx(losses, rel=1e-8)
+    assert all(value.dtype == torch.float64 for key, value in answer["after"].items() if not key.endswith("tracked"))
+
+
+def test_a_file_that_does_not_fit_is_told_with_all_names(tmp_path):
+    state = reference("resnet18").state_dict()
+    state["head.weight"] = state.pop("fc.weight")
+    probe = Probe(tmp_path, {"model": "resnet18", "classes": CLASSES, "state": state, "images": torch.zeros(1, 1, 3, 32, 32), "labels": torch.zeros(1, 1, dtype=torch.long), **SGD})
+    _, errors = probe.process.communicate(timeout=60)
+    assert probe.process.returncode == 1
+    assert "1 missing (fc.weight)" in errors and "1 not expected (head.weight)" in errors
