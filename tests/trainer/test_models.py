@@ -138,3 +138,20 @@ def test_a_file_that_does_not_fit_is_told_with_all_names(tmp_path):
     _, errors = probe.process.communicate(timeout=60)
     assert probe.process.returncode == 1
     assert "1 missing (fc.weight)" in errors and "1 not expected (head.weight)" in errors
+
+
+@pytest.mark.parametrize("name", DAILY)
+def test_onnx_runtime_agrees(name, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    model = with_moved_statistics(reference(name))
+    images = torch.randn(3, 3, SIDE, SIDE + 16)
+    file = tmp_path / "model.onnx"
+    answer = Probe(tmp_path, {"model": name, "classes": CLASSES, "state": model.state_dict(), "images": images, "onnx": str(file)}).result()
+    onnx.checker.check_model(str(file), full_check=True)
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map == {"classes": "a,b"}
+    for batch in (images, images[:1]):  # the batch is free
+        (logits,) = session.run(["logits"], {"input": batch.numpy()})
+        expected = answer["logits"][: len(batch)]
+        assert float((torch.from_numpy(logits) - expected).abs().max()) <= 1e-4 * max(1.0, float(expected.abs().max()))

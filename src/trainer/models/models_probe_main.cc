@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <string>
 
+#include "trainer/models/export.h"
 #include "trainer/models/model.h"
 #include "trainer/models/pth.h"
 #include "trainer/state/pth_reader.h"
@@ -110,6 +111,21 @@ Status Train(Classifier& model, const StateValue& request, StateDict& answer) {
   return AddState(answer, "after", model.State());
 }
 
+Status Export(Classifier& model, const StateValue& request, StateDict& answer) {
+  ROOST_ASSIGN(const StateDict dict, Get<StateDict>(request, "state"));
+  ROOST_ASSIGN(const auto tensors, FindStateDict(dict));
+  ROOST_TRY(model.LoadState(ToTorch(tensors), "the request"));
+  ROOST_ASSIGN(const StateTensor image_tensor, Get<StateTensor>(request, "images"));
+  const at::Tensor images = ToTorch(image_tensor);
+  ROOST_ASSIGN(const std::string path, Get<std::string>(request, "onnx"));
+  ROOST_TRY(ExportOnnx(
+      model, path,
+      {.height = images.size(2), .width = images.size(3), .metadata = {{"classes", "a,b"}}}));
+  model.SetTraining(false);
+  const at::NoGradGuard no_history;
+  return AddTensor(answer, "logits", model.Forward(images));
+}
+
 Status Run(const char* request_path, const char* answer_path) {
   ROOST_ASSIGN(const StateValue request, ReadPth(request_path));
   ROOST_ASSIGN(const std::string name, Get<std::string>(request, "model"));
@@ -120,6 +136,8 @@ Status Run(const char* request_path, const char* answer_path) {
   StateDict answer;
   if (seed != nullptr) {
     ROOST_TRY(AddState(answer, "state", model->State()));
+  } else if (request.Find("onnx") != nullptr) {
+    ROOST_TRY(Export(*model, request, answer));
   } else {
     ROOST_TRY(Train(*model, request, answer));
   }
