@@ -13,15 +13,6 @@ constexpr std::int64_t kVersion = 1;
 
 // --- Writing ---
 
-Result<StateValue> ToValue(const ModelState& state) {
-  StateDict dict{.ordered = true};
-  for (const auto& [name, tensor] : state) {
-    ROOST_ASSIGN(StateTensor value, FromTorch(tensor));
-    dict.Set(name, std::move(value));
-  }
-  return StateValue(std::move(dict));
-}
-
 StateDict ToValue(const EpochReport& report) {
   StateDict dict;
   dict.Set("epoch", report.epoch);
@@ -192,10 +183,10 @@ Status WriteCheckpoint(const fs::path& file, const Checkpoint& checkpoint) {
   root.Set("end", static_cast<std::int64_t>(checkpoint.outcome.end));
   root.Set("epochs", std::move(epochs));
   root.Set("sums", ToValue(checkpoint.sums));
-  ROOST_ASSIGN(StateValue model, ToValue(checkpoint.model));
-  ROOST_ASSIGN(StateValue optimizer, ToValue(checkpoint.optimizer));
-  ROOST_ASSIGN(StateValue average, ToValue(checkpoint.average));
-  ROOST_ASSIGN(StateValue best, ToValue(checkpoint.outcome.best));
+  ROOST_ASSIGN(StateDict model, FromTorch(checkpoint.model));
+  ROOST_ASSIGN(StateDict optimizer, FromTorch(checkpoint.optimizer));
+  ROOST_ASSIGN(StateDict average, FromTorch(checkpoint.average));
+  ROOST_ASSIGN(StateDict best, FromTorch(checkpoint.outcome.best));
   root.Set("state_dict", std::move(model));
   root.Set("optimizer", std::move(optimizer));
   root.Set("average", std::move(average));

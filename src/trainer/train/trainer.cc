@@ -255,7 +255,7 @@ at::Tensor Training::LossOf(const at::Tensor& logits, const at::Tensor& targets,
                                   options_.label_smoothing);
   };
   if (share >= 1) return loss(targets);
-  return loss(targets) * share + loss(targets.flip(0)) * (1 - share);
+  return loss(targets).mul(share).add(loss(targets.flip(0)).mul(1 - share));
 }
 
 Status Training::TrainBatch(const Batch& batch, double seconds_before) {
@@ -268,7 +268,7 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
       options_.mixup > 0 ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed),
                                     at_.epoch, at_.next_batch)
                          : 1;
-  if (share < 1) input = input * share + input.flip(0) * (1 - share);
+  if (share < 1) input = input.mul(share).add(input.flip(0).mul(1 - share));
   const at::Tensor logits = model_.Forward(input);
   const at::Tensor loss = LossOf(logits, targets, share);
   const double loss_value = loss.item().toDouble();
@@ -278,7 +278,7 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
                     ", batch " + std::to_string(at_.next_batch) + ". Take a lower learning rate than " +
                     at_.settings["learning rate"] + ", a warm-up, or a bound on the gradients' norm.");
   }
-  (options_.accumulate > 1 ? loss / static_cast<double>(options_.accumulate) : loss).backward();
+  (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss).backward();
   if (at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_) EndStep();
 
   const double wrong = static_cast<double>(count) -

@@ -1,0 +1,53 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "trainer/folders/component_error.h"
+#include "trainer/program/commands.h"
+
+namespace roost::trainer {
+namespace {
+
+void Print(const Error& error) {
+  const std::optional<ModuleError> module = ModuleErrorOf(error);
+  const std::string number = module ? " " + ErrorNumberText(module->number) : "";
+  std::fprintf(stderr, "error%s: %s\n", number.c_str(), error.message.c_str());
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(
+      "Trains image classifiers natively, and the designer's image components as subcommands.\n"
+      "Each reads and writes the typed folders of Azure ML's components.",
+      "roost-trainer");
+  app.set_version_flag("--version", std::string("roost-trainer ") + ROOST_VERSION);
+  app.require_subcommand(1);
+  app.option_defaults()->always_capture_default();
+  fs::path error_info;
+  app.add_option("--error-info", error_info,
+                 "Folder for error_info.json, which tells how the component ended");
+  Command chosen;
+  AddFolderCommands(app, &chosen);
+  AddModelCommands(app, &chosen);
+  AddTrainCommand(app, &chosen);
+  AddScoreCommand(app, &chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  const Result<int> outcome = chosen();
+  if (!outcome) Print(outcome.error());
+  if (!error_info.empty()) {
+    const Status written = WriteErrorInfo(error_info, outcome ? nullptr : &outcome.error());
+    if (!written) Print(written.error());
+  }
+  return outcome.value_or(1);
+}
+
+}  // namespace
+}  // namespace roost::trainer
+
+int main(int argc, char** argv) { return roost::trainer::Main(argc, argv); }

@@ -1,0 +1,159 @@
+#include <ATen/Context.h>
+#include <ATen/core/Generator.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "trainer/folders/component_error.h"
+#include "trainer/models/pth.h"
+#include "trainer/program/commands.h"
+#include "trainer/program/component_log.h"
+#include "trainer/program/trained_model.h"
+#include "trainer/train/torch_error.h"
+#include "trainer/train/trainer.h"
+
+namespace roost::trainer {
+namespace {
+
+constexpr const char* kTrainingDataset = "Training dataset";
+
+struct TrainWords {
+  fs::path untrained, training, validation, output, report;
+  TrainOptions options;
+  WeightWords weights;
+};
+
+std::atomic<bool> interrupted = false;
+
+void EndAtSignals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second one ends at once
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+Result<File> OpenReport(const fs::path& path) {
+  if (path.empty()) return File();
+  File file(std::fopen(path.c_str(), "ae"));
+  if (file) return file;
+  return Fail(ErrnoError("opening " + path.string(), errno));
+}
+
+Status SaveTrained(Classifier& network, const TrainOutcome& outcome, ModelSpec spec,
+                   const ImageDirectory& training, const fs::path& folder) {
+  LogLine("Saving trained model, of epoch " + std::to_string(outcome.best_epoch) + ".");
+  ROOST_TRY(network.LoadState(outcome.best, "the best epoch"));
+  ROOST_TRY(MakeFolders(folder));
+  ROOST_TRY(SavePth(network, folder / kWeightsFile, StateNames::kDesigner));
+  spec.labels = training.classes();
+  return WriteModelDirectory(folder, spec, training.folder());
+}
+
+Result<int> RunTraining(const TrainWords& words) {
+  ROOST_TRY(CheckTrainOptions(words.options));
+  ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
+  LogLine("Data start loading.");
+  ROOST_ASSIGN(const ImageDirectory training,
+               ImageDirectory::Open(words.training, kTrainingDataset));
+  ROOST_ASSIGN(const ImageDirectory validation,
+               ImageDirectory::Open(words.validation, "Validation dataset"));
+  std::string classes;
+  for (const std::string& name : training.classes()) classes += (classes.empty() ? "" : ", ") + name;
+  LogLine("Dataset classes: " + classes);
+  if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset));
+  ROOST_ASSIGN(const File report, OpenReport(words.report));
+
+  LogLine("Start building model. " + spec.model_name);
+  at::manual_seed(static_cast<std::uint64_t>(words.options.random_seed));
+  ROOST_ASSIGN(const auto network,
+               MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()),
+                           words.weights));
+  const std::unique_ptr<RunReport> run = RunReport::FromEnvironment();
+  TrainLog log(words.options.print_frequency, report.get(), run.get());
+  EndAtSignals();
+  ROOST_ASSIGN(const TrainOutcome outcome,
+               Train(*network, training, validation, words.options, interrupted, log));
+  if (outcome.end == TrainOutcome::End::kInterrupted) {
+    LogLine(words.options.checkpoint_folder.empty()
+                ? "Interrupted; without a checkpoint folder nothing was kept."
+                : "Interrupted; the same command goes on from " +
+                      words.options.checkpoint_folder.string() + ".",
+            "WARNING");
+    return kInterruptedExit;
+  }
+  const Status saved = SaveTrained(*network, outcome, spec, training, words.output);
+  if (!saved) return tl::unexpected<Error>(AsOutputError(saved.error()));
+  return 0;
+}
+
+}  // namespace
+
+void AddTrainCommand(CLI::App& app, Command* chosen) {
+  auto words = std::make_shared<TrainWords>();
+  TrainOptions& to = words->options;
+  CLI::App* const command = app.add_subcommand("train", "Trains a network on image directories");
+  command->add_option("--untrained-model-path", words->untrained, "What resnet or densenet wrote")
+      ->required();
+  command->add_option("--train-data-path", words->training, "Training images")->required();
+  command->add_option("--valid-data-path", words->validation, "Validation images")->required();
+  command->add_option("--trained-model-path", words->output, "Folder for the trained model")
+      ->required();
+  const auto add = [&](const char* names, auto& value, const char* help) {
+    return command->add_option(names, value, help);
+  };
+  add("--epochs", to.epochs, "Passes over the training images");
+  add("--batch-size", to.batch_size, "Images of one step");
+  add("--warmup-epochs,--num-warmup-steps", to.warmup_epochs,
+      "Epochs in which the learning rate rises");
+  add("--learning-rate", to.learning_rate, "At its highest");
+  add("--random-seed", to.random_seed, "Of weights, order and augmentation");
+  add("--patience", to.patience, "Epochs without a smaller validation loss before it stops early");
+  add("--print-frequency,--print-freq", to.print_frequency, "Batches between two lines of the log");
+
+  add("--schedule", to.schedule, "How the learning rate falls: polynomial or cosine")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, ScheduleKind>{{"polynomial", ScheduleKind::kPolynomial},
+                                              {"cosine", ScheduleKind::kCosine}}));
+  add("--optimizer", to.optimizer, "sgd or adamw")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, OptimizerKind>{
+          {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}));
+  add("--momentum", to.momentum, "Nesterov's, of SGD");
+  add("--weight-decay", to.weight_decay, "Of all weights");
+  add("--label-smoothing", to.label_smoothing, "Share that goes to all classes");
+  add("--mixup", to.mixup, "Alpha of mixup (0: none)");
+  add("--ema", to.ema, "Decay of averaged weights, e.g. 0.999 (0: none)");
+  add("--clip-norm", to.clip_norm, "Largest norm of the gradients (0: none)");
+  add("--accumulate", to.accumulate, "Batches whose gradients make one step");
+  add("--random-resized-crop", to.random_resized_crop,
+      "Side of a random part, cut out, resized and mirrored anew in each epoch (0: whole images)");
+  add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
+  command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
+  add("--threads", to.threads, "That decode images (0: one for each core)");
+  add("--checkpoint-folder", to.checkpoint_folder,
+      "Keep the state here after each epoch, and go on from what is here");
+  add("--checkpoint-every", to.checkpoint_every, "Batches between two checkpoints (0: epochs only)");
+  add("--unreadable-images-limit", to.unreadable_images_limit,
+      "Share of unreadable images above which the training is refused");
+  add("--report", words->report, "File for one JSON object a line");
+  add("--weights-folder", words->weights.folder,
+      "Where ImageNet's weights are looked for, and kept (default: PyTorch's cache)");
+  command->add_flag("--offline", words->weights.offline, "Download nothing");
+  command->callback([=] {
+    *chosen = [words] {
+      return GuardTorch(kTrainingDataset, [&] { return RunTraining(*words); });
+    };
+  });
+}
+
+}  // namespace roost::trainer
