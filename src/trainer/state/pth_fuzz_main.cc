@@ -1,8 +1,8 @@
 // Reads files that chance has changed: `pth_fuzz --inputs 300000 --seed 1`. Starts from valid files
-// (a plain one and ones of zip64 and many kinds of values made by the writer, and a legacy one made
-// here) and changes bytes, opcodes and operands of the pickle, and fields of the zip's headers. A
+// (ones of many kinds of values made by the writer, one with a zip64 end, and one of the legacy
+// format) and changes bytes, opcodes and operands of the pickle, and fields of the zip's headers. A
 // crash, a sanitizer's report or a tree that cannot be walked ends it with an error. The same seed
-// gives the same inputs. Built with -DROOST_LIBFUZZER it is an entry for libFuzzer instead.
+// gives the same inputs. The target pth_libfuzzer is the same reading as an entry for libFuzzer.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -195,6 +195,24 @@ std::string ZipFile(const fs::path& folder, const StateValue& value) {
   return *bytes;
 }
 
+// The same archive, its directory found through the zip64 end record.
+std::string WithZip64End(const std::string& file) {
+  const std::size_t end = file.size() - 22;
+  ByteReader fields(file, end + 10);
+  const std::uint64_t entries = fields.Get<std::uint16_t>();
+  const std::uint64_t size = fields.Get<std::uint32_t>();
+  const std::uint64_t offset = fields.Get<std::uint32_t>();
+  std::string wide = file.substr(0, end) + "PK\x06\x06";
+  AppendLittle<std::uint64_t>(wide, 44);
+  wide += std::string(12, '\0');
+  for (const std::uint64_t number : {entries, entries, size, offset}) AppendLittle(wide, number);
+  wide += "PK\x06\x07" + std::string(4, '\0');
+  AppendLittle<std::uint64_t>(wide, end);
+  wide += std::string("\x01\0\0\0", 4);
+  return wide + "PK\x05\x06" + std::string(4, '\0') + std::string(12, '\xFF') +
+         std::string(2, '\0');
+}
+
 // Two tensors, one of them transposed, of one storage.
 std::string LegacyFile() {
   using namespace std::string_literals;
@@ -235,6 +253,7 @@ std::vector<std::string> Seeds(const fs::path& folder) {
   std::vector<std::string> seeds{
       ZipFile(folder, MakeStateDict({{"w", Numbers(DType::kFloat32, {2, 2})}})),
       ZipFile(folder, all), ZipFile(folder, nested), LegacyFile()};
+  seeds.push_back(WithZip64End(seeds.front()));
   for (const std::string& seed : seeds) ROOST_CHECK(ReadOne(seed));
   return seeds;
 }

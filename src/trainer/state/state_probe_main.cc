@@ -106,6 +106,15 @@ StateValue Example() {
   return root;
 }
 
+StateValue Many() {
+  std::vector<NamedTensor> tensors;
+  for (std::uint32_t i = 0; i < 66'000; ++i) {
+    const auto bytes = std::as_bytes(std::span(&i, 1));
+    tensors.push_back({std::to_string(i), StateTensor::Copy(DType::kInt32, {1}, bytes)});
+  }
+  return MakeStateDict(std::move(tensors));
+}
+
 Status Run(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "show" && argc == 3) {
@@ -122,12 +131,13 @@ Status Run(int argc, char** argv) {
     return {};
   }
   if (command == "example" && argc == 3) return WritePth(argv[2], Example());
+  if (command == "many" && argc == 3) return WritePth(argv[2], Many());
   if (command == "copy" && argc == 4) {
     ROOST_ASSIGN(const StateValue value, ReadPth(argv[2]));
     return WritePth(argv[3], value);
   }
   return Fail(ErrorCode::kInvalidArgument,
-              "Usage: state_probe show|weights|example FILE, or state_probe copy FROM TO");
+              "Usage: state_probe show|weights|example|many FILE, or state_probe copy FROM TO");
 }
 
 }  // namespace

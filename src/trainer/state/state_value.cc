@@ -136,6 +136,26 @@ void StateDict::Set(std::int64_t key, StateValue value) {
   entries.push_back({StateValue(key), std::move(value)});
 }
 
+StateValue::StateValue() = default;
+StateValue::~StateValue() = default;
+StateValue::StateValue(const StateValue& other) = default;
+StateValue::StateValue(StateValue&& other) noexcept = default;
+StateValue& StateValue::operator=(const StateValue& other) = default;
+StateValue& StateValue::operator=(StateValue&& other) noexcept = default;
+StateValue::StateValue(StateNone v) : value(v) {}
+StateValue::StateValue(bool v) : value(v) {}
+StateValue::StateValue(int v) : value(std::int64_t{v}) {}
+StateValue::StateValue(std::int64_t v) : value(v) {}
+StateValue::StateValue(double v) : value(v) {}
+StateValue::StateValue(const char* v) : value(std::string(v)) {}
+StateValue::StateValue(std::string v) : value(std::move(v)) {}
+StateValue::StateValue(StateBytes v) : value(std::move(v)) {}
+StateValue::StateValue(StateList v) : value(std::move(v)) {}
+StateValue::StateValue(StateTuple v) : value(std::move(v)) {}
+StateValue::StateValue(StateDict v) : value(std::move(v)) {}
+StateValue::StateValue(StateTensor v) : value(std::move(v)) {}
+StateValue::StateValue(StateOther v) : value(std::move(v)) {}
+
 const StateValue* StateValue::Find(std::string_view key) const {
   const StateDict* dict = As<StateDict>();
   return dict == nullptr ? nullptr : dict->Find(key);

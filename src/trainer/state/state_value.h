@@ -100,20 +100,26 @@ struct StateValue {
                StateTuple, StateDict, StateTensor, StateOther>
       value;
 
-  StateValue() = default;
-  StateValue(StateNone v) : value(v) {}
-  StateValue(bool v) : value(v) {}
-  StateValue(int v) : value(std::int64_t{v}) {}
-  StateValue(std::int64_t v) : value(v) {}
-  StateValue(double v) : value(v) {}
-  StateValue(const char* v) : value(std::string(v)) {}
-  StateValue(std::string v) : value(std::move(v)) {}
-  StateValue(StateBytes v) : value(std::move(v)) {}
+  // Defined out of line: a StateDict is only complete once StateEntry is.
+  StateValue();
+  ~StateValue();
+  StateValue(const StateValue& other);
+  StateValue(StateValue&& other) noexcept;
+  StateValue& operator=(const StateValue& other);
+  StateValue& operator=(StateValue&& other) noexcept;
+  StateValue(StateNone v);
+  StateValue(bool v);
+  StateValue(int v);
+  StateValue(std::int64_t v);
+  StateValue(double v);
+  StateValue(const char* v);
+  StateValue(std::string v);
+  StateValue(StateBytes v);
   StateValue(StateList v);
   StateValue(StateTuple v);
   StateValue(StateDict v);
-  StateValue(StateTensor v) : value(std::move(v)) {}
-  StateValue(StateOther v) : value(std::move(v)) {}
+  StateValue(StateTensor v);
+  StateValue(StateOther v);
 
   // Null when the value is of another kind.
   template <class T>
@@ -128,10 +134,6 @@ struct StateEntry {
   StateValue key;
   StateValue value;
 };
-
-inline StateValue::StateValue(StateList v) : value(std::move(v)) {}
-inline StateValue::StateValue(StateTuple v) : value(std::move(v)) {}
-inline StateValue::StateValue(StateDict v) : value(std::move(v)) {}
 
 // "dict", "tensor": the kind in words, for messages.
 std::string_view KindName(const StateValue& value);
