@@ -3,9 +3,9 @@
 //   images_bench SIZE
 //
 // Takes lines "KIND SECONDS FILE..." from standard input, reads the files, then works through them
-// for that processor time, and answers each with "IMAGES SECONDS". KINDs: `jpeg` decodes what a random
-// resized crop needs, resizes and flips; `packed` takes files of width and height (32 bits each,
-// little endian) and raw RGB, and crops, resizes and flips.
+// for that processor time, and answers each with "IMAGES SECONDS". KINDs: `jpeg` decodes what a
+// random resized crop needs, resizes and flips; `packed` takes files of width and height (32 bits
+// each, little endian) and raw RGB, and crops, resizes and flips.
 
 #include <cstdio>
 #include <cstdlib>
