@@ -72,7 +72,14 @@ int Main(int size) {
     double seconds = 0;
     words >> kind >> seconds;
     std::vector<std::string> files;
-    for (std::string path; words >> path;) files.push_back(*ReadFile(path));
+    for (std::string path; words >> path;) {
+      Result<std::string> bytes = ReadFile(path);
+      if (!bytes) {
+        std::fprintf(stderr, "%s\n", bytes.error().message.c_str());
+        return 1;
+      }
+      files.push_back(std::move(*bytes));
+    }
     if (files.empty()) return 2;
     std::size_t done = 0;
     const double start = Seconds();
