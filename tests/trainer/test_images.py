@@ -210,8 +210,8 @@ JPEGS = {
     "one pixel": (lambda: photo(1, 1), {}),
     "orientation": (photo, {"exif": "orientation"}),
 }
-# Both are libjpeg-turbo with the exact integer DCT: measured 0 on every case here and on 60 photos. One level is left
-# for other versions of the library.
+# Both are libjpeg-turbo with the exact integer DCT: measured 0 on every case here and on 300 photos. One level is
+# left for other versions of the library.
 JPEG_TOLERANCE = 1
 
 
@@ -227,7 +227,7 @@ def test_jpeg(probe, tmp_path, name):
 
 
 def test_lossy_webp(probe, tmp_path):
-    """Another version of libwebp may round the colours in another way."""
+    """Measured 0; another version of libwebp may round the colours in another way."""
     photo().save(tmp_path / "a", "WEBP", quality=80)
     assert difference(probe(tmp_path / "a"), Image.open(tmp_path / "a")) <= 2
 
@@ -299,7 +299,7 @@ def perspective_map(image, corners):
 
 
 def horizontal_first(filter):
-    """Pillow 13 sometimes makes the vertical pass first, which may differ by a level; two calls keep the order."""
+    """Pillow 13 sometimes makes the vertical pass first, which differs by some levels; two calls keep the order."""
 
     def resize(image, width, height, left=None, top=None, right=None, bottom=None):
         x, y = ((0, image.width), (0, image.height)) if left is None else ((left, right), (top, bottom))
@@ -377,7 +377,7 @@ def test_random_resizes_and_turns(probe, tmp_path):
             assert compare(probe, tmp_path / "a.png", image, call) == 0, (image.size, call)
 
 
-def test_the_order_of_the_passes_changes_a_level_at_most(probe, tmp_path):
+def test_the_order_of_the_passes_changes_bilinear_by_a_level_at_most(probe, tmp_path):
     for seed in range(10):
         image = photo(80, 140, seed)
         image.save(tmp_path / "a.png")

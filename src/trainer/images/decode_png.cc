@@ -27,6 +27,8 @@ class PngReader {
     }
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_read_fn(png_, this, &OnRead);
+    // How much is read at once; what remains of a file that ends early is lost, so it is little.
+    png_set_compression_buffer_size(png_, 512);
     png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // CheckSize sees to it
     png_read_info(png_, info_);
     return true;

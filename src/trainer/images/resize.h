@@ -26,10 +26,12 @@ struct ResizeAxis {
   std::vector<std::int32_t> low{};
 };
 
-// Resizes as Pillow's Image.resize does, to the bit: a horizontal pass, then a vertical one (Pillow
-// 13 turns them round where the height shrinks much more, a difference of one level at most), with
-// weights of 22 fractional bits and 8-bit pixels between the passes. Weights outside the view count
-// as nothing and the rest is normalised. On x86 the passes use AVX2 where the processor has it.
+// Resizes as Pillow's Image.resize does, to the bit: a horizontal pass, then a vertical one, with
+// weights of 22 fractional bits and 8-bit pixels between the passes. Pillow 13 makes the vertical
+// pass first where the height shrinks by more than twice the pixels that the width does; there we
+// keep the order of the versions before it, and were seen to differ from 13 by one level with
+// bilinear and by up to six with bicubic, on noise. Weights outside the view count as nothing and
+// the rest is normalised. On x86 the passes use AVX2 where the processor has it.
 //
 // A Resizer keeps its working memory from call to call; it belongs to one thread at a time.
 class Resizer {
