@@ -179,7 +179,10 @@ Result<ApplyReport> ApplyImageTransformation(const fs::path& transformation, con
   }
   ROOST_ASSIGN(const ImageDirectory source, ImageDirectory::Open(input, kInput));
   ROOST_TRY(PrepareOutputFolder(output));
-  return Application(source, std::move(list), output, options).Run();
+  OutputGuard guard({output});
+  ROOST_ASSIGN(ApplyReport report, Application(source, std::move(list), output, options).Run());
+  guard.Keep();
+  return report;
 }
 
 }  // namespace roost::trainer

@@ -19,25 +19,6 @@ constexpr const char* kHint =
     "Please give a folder <class>/<image>, a flat folder of images, or one with a COCO file; the "
     "extensions are .jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff and .webp.";
 
-// Empties the output folder again unless the conversion came to its end.
-class OutputGuard {
- public:
-  explicit OutputGuard(const fs::path& output) : output_(output) {}
-  ~OutputGuard() {
-    if (keep_) return;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(output_, ignored)) {
-      (void)RemoveTree(entry.path());
-    }
-  }
-  OutputGuard(const OutputGuard&) = delete;
-  void Keep() { keep_ = true; }
-
- private:
-  const fs::path& output_;
-  bool keep_ = false;
-};
-
 bool IsHidden(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.starts_with('.') || name == "__MACOSX";
@@ -398,7 +379,7 @@ Result<ConvertReport> ConvertToImageDirectory(const fs::path& input, const fs::p
         FailedToWriteOutputs("the output folder " + output.string() + " lies in the input folder",
                              "Choose a folder beside it."));
   }
-  OutputGuard guard(output);
+  OutputGuard guard({output});
   ROOST_ASSIGN(ConvertReport report, Conversion(input, output, options).Run());
   guard.Keep();
   return report;

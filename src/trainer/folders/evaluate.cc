@@ -221,9 +221,11 @@ Result<EvaluateResult> EvaluateModel(const fs::path& left, const std::optional<f
     ROOST_ASSIGN(result.right, Evaluate(*right_frame, kRight));
   }
   ROOST_TRY(PrepareOutputFolder(output));
+  OutputGuard guard({output});
   if (const Status written = WriteEvaluation(output, result); !written) {
     return Fail(AsOutputError(written.error()));
   }
+  guard.Keep();
   return result;
 }
 

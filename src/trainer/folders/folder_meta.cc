@@ -70,6 +70,15 @@ Status PrepareOutputFolder(const fs::path& folder) {
   return {};
 }
 
+OutputGuard::~OutputGuard() {
+  for (const fs::path& output : outputs_) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(output, ignored)) {
+      (void)RemoveTree(entry.path());
+    }
+  }
+}
+
 Result<fs::path> FileInFolder(const fs::path& folder, const std::string& name) {
   if (!IsSafeRelativePath(name)) {
     return Fail(ErrorCode::kInvalidArgument,

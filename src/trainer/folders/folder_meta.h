@@ -33,6 +33,19 @@ Status WriteFolderMeta(const fs::path& folder, const std::string& type,
 // or cannot be made.
 Status PrepareOutputFolder(const fs::path& folder);
 
+// Empties output folders again unless the work came to its end, so that it can be tried once more.
+// Requires: PrepareOutputFolder was called for each.
+class OutputGuard {
+ public:
+  explicit OutputGuard(std::vector<fs::path> outputs) : outputs_(std::move(outputs)) {}
+  ~OutputGuard();
+  OutputGuard(const OutputGuard&) = delete;
+  void Keep() { outputs_.clear(); }
+
+ private:
+  std::vector<fs::path> outputs_;
+};
+
 // A relative path that a file of a folder names, as a path below the folder; kInvalidArgument when
 // it leads outside.
 Result<fs::path> FileInFolder(const fs::path& folder, const std::string& name);

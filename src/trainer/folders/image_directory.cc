@@ -256,6 +256,10 @@ Status ImageDirectory::ReadRows() {
         dataset_, folder_.string() + " is no image directory (" + read.error().message + ")",
         kHint));
   }
+  names_.shrink_to_fit();
+  ends_.shrink_to_fit();
+  class_indexes_.shrink_to_fit();
+  ids_.shrink_to_fit();
   if (size() == 0) return FailModule(InvalidDataset(dataset_, list_.string() + " is empty", kHint));
   std::error_code problem;
   if (!fs::is_regular_file(PathOf(0), problem)) {

@@ -161,8 +161,7 @@ TEST(ImageDirectory, ManyRowsCostLittleMemory) {
   const ImageDirectory directory = ROOST_VALUE(ImageDirectory::Open(folder.path(), "x"));
   ASSERT_EQ(directory.size(), static_cast<std::size_t>(kRows));
   EXPECT_EQ(directory.FileName(kRows - 1), "image/1_49999.ppm");
-  // Vectors may hold up to twice what they need.
-  EXPECT_LT(directory.memory_bytes(), 90U * kRows);
+  EXPECT_LT(directory.memory_bytes(), 40U * kRows);
 }
 
 TEST(LineReader, LinesOfAnyLengthUpToTheLimit) {

@@ -66,7 +66,8 @@ def init():
         spec = yaml.safe_load(file)
     with open(os.path.join(folder, spec["label_map_file"]), encoding="utf-8", newline="") as file:
         labels = [row[1] for row in list(csv.reader(file))[1:]]
-    state = torch.load(os.path.join(folder, spec["model_file"]), map_location="cpu", weights_only=True)
+    weights = os.path.join(folder, spec["model_file"])
+    state = torch.load(weights, map_location="cpu", weights_only=True)
     network = build(spec, state, len(labels))
     network.load_state_dict(state)
     network.eval()

@@ -103,8 +103,15 @@ Result<SplitReport> SplitImageDirectory(const fs::path& input, const fs::path& f
 
   const std::array<const fs::path*, 2> outputs = {&first_output, &second_output};
   std::array<std::optional<ImageDirectoryWriter>, 2> writers;
+  ROOST_TRY(PrepareOutputFolder(first_output));
+  ROOST_TRY(PrepareOutputFolder(second_output));
+  std::error_code ignored;
+  if (fs::equivalent(first_output, second_output, ignored)) {
+    return FailModule(FailedToWriteOutputs("both outputs are the folder " + first_output.string(),
+                                           "Choose two folders."));
+  }
+  OutputGuard guard({first_output, second_output});
   for (std::size_t side = 0; side < 2; ++side) {
-    ROOST_TRY(PrepareOutputFolder(*outputs[side]));
     ROOST_ASSIGN(writers[side], ImageDirectoryWriter::Create(*outputs[side], source.schema()));
   }
   const auto side_of = [&](std::size_t i) { return chosen[i] ? 0U : 1U; };
@@ -126,6 +133,7 @@ Result<SplitReport> SplitImageDirectory(const fs::path& input, const fs::path& f
     return writers[side_of(i)]->AddLine(line);
   }));
   for (auto& writer : writers) ROOST_TRY(writer->Finish());
+  guard.Keep();
   report.first = writers[0]->size();
   report.second = writers[1]->size();
   return report;

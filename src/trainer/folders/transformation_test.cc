@@ -264,6 +264,7 @@ TEST_F(TransformationTest, ImagesThatFailAreNamed) {
 
   Spill(in / "image/1_1.ppm", "P6\n100000 100000\n255\n");
   EXPECT_NUMBER(Apply(), 127, "1_1.ppm' exceeds allowed limit");
+  EXPECT_TRUE(fs::is_empty(out));
 
   WriteImages(2);
   TransformationOptions options = None();
