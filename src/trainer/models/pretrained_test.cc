@@ -96,7 +96,6 @@ class PretrainedTest : public ::testing::Test {
   void SetUp() override {
     // The machine's proxy must not stand between the test and its server.
     setenv("no_proxy", "127.0.0.1", 1);
-    if (!CanDownload()) GTEST_SKIP() << "built without libcurl";
   }
   WeightSource SourceOf(const Server& server) const {
     WeightSource source{.folder = folder.path() / "weights", .base_url = server.Url()};
@@ -118,6 +117,14 @@ class PretrainedTest : public ::testing::Test {
   const std::vector<WeightFile> files = {{std::string("net-") + kChecksum + ".pth"},
                                          {"net-00000000.pth"}};
   TempFolder folder;
+};
+
+class DownloadTest : public PretrainedTest {
+ protected:
+  void SetUp() override {
+    PretrainedTest::SetUp();
+    if (!CanDownload()) GTEST_SKIP() << "built without libcurl";
+  }
 };
 
 TEST(PretrainedTable, EveryModelHasAFile) {
@@ -174,7 +181,17 @@ TEST_F(PretrainedTest, OfflineNamesFileFolderAndAddress) {
                     HasSubstr("https://download.pytorch.org/models/densenet169-b2777c0a.pth")));
 }
 
-TEST_F(PretrainedTest, ItIsDownloadedCheckedAndNamed) {
+TEST_F(PretrainedTest, BuiltWithoutLibcurlItSaysSo) {
+  if (CanDownload()) GTEST_SKIP() << "built with libcurl";
+  Server server({Server::Answer("200 OK", kContent)});
+  const auto found = FindWeights("net", files, SourceOf(server));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(found.error().message,
+              AllOf(HasSubstr("built without libcurl"), HasSubstr(files[0].name)));
+}
+
+TEST_F(DownloadTest, ItIsDownloadedCheckedAndNamed) {
   Server server({Server::Answer("200 OK", kContent)});
   WeightSource source = SourceOf(server);
   std::uint64_t seen = 0;
@@ -190,7 +207,7 @@ TEST_F(PretrainedTest, ItIsDownloadedCheckedAndNamed) {
   EXPECT_THAT(Files(), ::testing::ElementsAre(files[0].name));
 }
 
-TEST_F(PretrainedTest, WhatMayPassIsTriedAgain) {
+TEST_F(DownloadTest, WhatMayPassIsTriedAgain) {
   std::string cut = Server::Answer("200 OK", kContent);
   cut.resize(cut.size() - 3);
   Server server({Server::Answer("503 Busy", "later"), cut, Server::Answer("200 OK", "damaged"),
@@ -201,7 +218,7 @@ TEST_F(PretrainedTest, WhatMayPassIsTriedAgain) {
   EXPECT_EQ(ReadFile(*found).value(), kContent);
 }
 
-TEST_F(PretrainedTest, AfterThreeMoreTriesItGivesUpAndLeavesNothing) {
+TEST_F(DownloadTest, AfterThreeMoreTriesItGivesUpAndLeavesNothing) {
   Server server({Server::Answer("503 Busy", "later")});
   const auto found = FindWeights("net", files, SourceOf(server));
   ASSERT_FALSE(found);
@@ -214,7 +231,7 @@ TEST_F(PretrainedTest, AfterThreeMoreTriesItGivesUpAndLeavesNothing) {
   EXPECT_THAT(Files(), IsEmpty());
 }
 
-TEST_F(PretrainedTest, WhatWillNotPassIsNotTriedAgain) {
+TEST_F(DownloadTest, WhatWillNotPassIsNotTriedAgain) {
   Server missing({Server::Answer("404 Not Found", "no")});
   EXPECT_THAT(FindWeights("net", files, SourceOf(missing)).error().message,
               HasSubstr("answered 404 (1 try)"));
@@ -230,7 +247,7 @@ TEST_F(PretrainedTest, WhatWillNotPassIsNotTriedAgain) {
   EXPECT_THAT(Files(), IsEmpty());
 }
 
-TEST_F(PretrainedTest, AFolderThatCannotBeMadeIsNamed) {
+TEST_F(DownloadTest, AFolderThatCannotBeMadeIsNamed) {
   Server server({Server::Answer("200 OK", kContent)});
   WeightSource source = SourceOf(server);
   std::ofstream(folder.path() / "file") << "x";

@@ -56,6 +56,7 @@ std::optional<DType> OurType(at::ScalarType type) {
 }  // namespace
 
 at::Tensor ToTorch(const StateTensor& tensor) {
+  ROOST_CHECK(tensor.bytes.size() == tensor.Elements() * DTypeSize(tensor.dtype));
   const auto options = at::TensorOptions().dtype(TorchType(tensor.dtype));
   const auto address = reinterpret_cast<std::uintptr_t>(tensor.bytes.data());
   if (tensor.owner && !tensor.bytes.empty() && address % DTypeSize(tensor.dtype) == 0) {
