@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "engine": {"base", "spec", "store", "environments", "launch"},
     "api": {"base", "spec", "store", "engine"},
     "cli": {"base", "spec", "roost"},
-    "trainer": {"base"},
+    "trainer": {"base", "roost"},
     "roost": {"base", "spec"},  # sdk/cpp, included as "roost/..."
 }
 # Files that may include more: `roost serve` is where the server is put together.

@@ -5,22 +5,17 @@ Needs torch and the program models_probe, which is built beside the C++ tests; R
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 import subprocess
 
 import pytest
+import reference_models
 
 torch = pytest.importorskip("torch")
 PROBE = os.environ.get("ROOST_MODELS_PROBE")
 if not PROBE:
     pytest.skip("ROOST_MODELS_PROBE does not name the program models_probe", allow_module_level=True)
-
-# Imported by path: the tests are collected in importlib mode, without a package.
-_spec = importlib.util.spec_from_file_location("reference_models", pathlib.Path(__file__).with_name("reference_models.py"))
-reference_models = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference_models)
 
 CLASSES, SIDE, BATCH, STEPS = 10, 64, 2, 10
 SGD = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}

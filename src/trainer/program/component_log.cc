@@ -60,8 +60,8 @@ TrainLog::TrainLog(std::int64_t print_frequency, std::FILE* report_file, RunRepo
       terminal_(isatty(STDOUT_FILENO) != 0) {}
 
 void TrainLog::OnStart(std::int64_t height, std::int64_t width, std::int64_t batches) {
-  LogLine(fmt::format("Start training epochs. Images of {} x {} pixels, {} batches an epoch.", width,
-                      height, batches));
+  LogLine(fmt::format("Start training epochs. Images of {} x {} pixels, {} batches an epoch.",
+                      width, height, batches));
   Tell({{"event", "start"}, {"height", height}, {"width", width}, {"batches", batches}});
 }
 
@@ -87,10 +87,11 @@ void TrainLog::OnBatch(const BatchReport& report) {
 
 void TrainLog::OnEpoch(const EpochReport& report) {
   HideBar();
-  LogLine(fmt::format("Epoch {},train_ips: {:.2f},train_loss: {:.6f},train_error: {:.6f},valid_loss: "
-                      "{:.5f},top1 acc: {:.5f},top5 acc: {:.5f}",
-                      report.epoch, report.train_rate, report.train_loss, report.train_error,
-                      report.valid_loss, report.top1, report.top5));
+  LogLine(
+      fmt::format("Epoch {},train_ips: {:.2f},train_loss: {:.6f},train_error: {:.6f},valid_loss: "
+                  "{:.5f},top1 acc: {:.5f},top5 acc: {:.5f}",
+                  report.epoch, report.train_rate, report.train_loss, report.train_error,
+                  report.valid_loss, report.top1, report.top5));
   if (report.best) LogLine("The best checkpoint is updated.");
   if (report.wait_seconds > 0.1 * report.seconds) {
     LogLine(fmt::format("The epoch waited {:.1f} of its {:.1f} s for images.", report.wait_seconds,
@@ -129,8 +130,8 @@ void TrainLog::ShowBar(const BatchReport& report) {
   if (now - bar_at_ < kBarInterval) return;
   bar_at_ = now;
   bar_ = true;
-  const double done =
-      static_cast<double>(report.batch + 1) / static_cast<double>(std::max<std::int64_t>(report.batches, 1));
+  const double done = static_cast<double>(report.batch + 1) /
+                      static_cast<double>(std::max<std::int64_t>(report.batches, 1));
   const auto filled = static_cast<std::size_t>(done * static_cast<double>(kBarWidth));
   const double left = report.mean_seconds * static_cast<double>(report.batches - report.batch - 1);
   const std::string bar = std::string(filled, '#') + std::string(kBarWidth - filled, '.');

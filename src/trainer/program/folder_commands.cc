@@ -107,8 +107,9 @@ void AddApply(CLI::App& app, Command* chosen) {
     ApplyOptions options;
   };
   auto words = std::make_shared<Words>();
-  CLI::App* const command = app.add_subcommand(
-      "apply-image-transformation", "Carries the operations out on all images of a directory, once");
+  CLI::App* const command =
+      app.add_subcommand("apply-image-transformation",
+                         "Carries the operations out on all images of a directory, once");
   command->add_option("--input-image-transform-path", words->transformation, "The operations")
       ->required();
   command->add_option("--input-image-dir-path", words->input, "Image directory")->required();
@@ -147,8 +148,8 @@ void AddSplit(CLI::App& app, Command* chosen) {
   command->add_option("--seed", words->options.seed, "Of the draw");
   command->callback([=] {
     *chosen = [words]() -> Result<int> {
-      ROOST_ASSIGN(const SplitReport report, SplitImageDirectory(words->input, words->first,
-                                                                 words->second, words->options));
+      ROOST_ASSIGN(const SplitReport report,
+                   SplitImageDirectory(words->input, words->first, words->second, words->options));
       Print(report.warnings);
       std::printf("%zu and %zu images%s\n", report.first, report.second,
                   report.stratified ? "" : ", not drawn class by class");

@@ -23,7 +23,9 @@ int Main(int argc, char** argv) {
       "roost-trainer");
   app.set_version_flag("--version", std::string("roost-trainer ") + ROOST_VERSION);
   app.require_subcommand(1);
-  app.option_defaults()->always_capture_default();
+  // The last of two wins, so that a script may append to a command of its own.
+  app.option_defaults()->always_capture_default()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);
   fs::path error_info;
   app.add_option("--error-info", error_info,
                  "Folder for error_info.json, which tells how the component ended");

@@ -56,11 +56,11 @@ void AddFamily(CLI::App& app, Command* chosen, ModelFamily family) {
     command->add_option("--zero-init-residual", words->zero_init_residual,
                         "Let every residual branch start as zero");
   }
-  command->add_option("--weights-folder", words->weights.folder,
-                      "Where ImageNet's weights are looked for, and kept (default: PyTorch's cache)");
+  command->add_option(
+      "--weights-folder", words->weights.folder,
+      "Where ImageNet's weights are looked for, and kept (default: PyTorch's cache)");
   command->add_flag("--offline", words->weights.offline, "Download nothing");
-  command->callback(
-      [=] { *chosen = [words, family] { return WriteUntrained(*words, family); }; });
+  command->callback([=] { *chosen = [words, family] { return WriteUntrained(*words, family); }; });
 }
 
 void AddInspect(CLI::App& app, Command* chosen) {

@@ -9,8 +9,8 @@
 
 namespace roost::trainer {
 
-// Metrics of the Roost run that this program is. Each is first appended to the run's report file, of
-// which the server takes in what never arrived, and then sent by a thread of its own: training
+// Metrics of the Roost run that this program is. Each is first appended to the run's report file,
+// of which the server takes in what never arrived, and then sent by a thread of its own: training
 // never waits for the server. Used by one thread.
 class RunReport {
  public:

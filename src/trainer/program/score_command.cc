@@ -48,11 +48,11 @@ Result<int> Score(const ScoreWords& words) {
     return writer.Add(cells);
   };
   const auto unreadable = GuardTorch(kDataset, [&] {
-    return ScoreImages(*model.network, images, *source,
-                       {.batch_size = words.batch_size,
-                        .threads = static_cast<int>(
-                            std::max(1U, std::thread::hardware_concurrency()))},
-                       visit);
+    return ScoreImages(
+        *model.network, images, *source,
+        {.batch_size = words.batch_size,
+         .threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))},
+        visit);
   });
   ROOST_TRY(unreadable);
   for (const std::string& sentence : *unreadable) {
@@ -77,9 +77,10 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
   command->add_option("--scored-dataset", words->output, "New folder")->required();
   command->add_option("--batch-size", words->batch_size, "Images at once")
       ->check(CLI::PositiveNumber);
-  command->add_option("--crop", words->crop,
-                      "Side of the middle that is looked at: what --random-resized-crop was when "
-                      "the model was trained (0: whole images)")
+  command
+      ->add_option("--crop", words->crop,
+                   "Side of the middle that is looked at: what --random-resized-crop was when "
+                   "the model was trained (0: whole images)")
       ->check(CLI::NonNegativeNumber);
   command->callback([=] { *chosen = [words] { return Score(*words); }; });
 }

@@ -69,16 +69,17 @@ Result<int> RunTraining(const TrainWords& words) {
   ROOST_ASSIGN(const ImageDirectory validation,
                ImageDirectory::Open(words.validation, "Validation dataset"));
   std::string classes;
-  for (const std::string& name : training.classes()) classes += (classes.empty() ? "" : ", ") + name;
+  for (const std::string& name : training.classes())
+    classes += (classes.empty() ? "" : ", ") + name;
   LogLine("Dataset classes: " + classes);
   if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset));
   ROOST_ASSIGN(const File report, OpenReport(words.report));
 
   LogLine("Start building model. " + spec.model_name);
   at::manual_seed(static_cast<std::uint64_t>(words.options.random_seed));
-  ROOST_ASSIGN(const auto network,
-               MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()),
-                           words.weights));
+  ROOST_ASSIGN(
+      const auto network,
+      MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()), words.weights));
   const std::unique_ptr<RunReport> run = RunReport::FromEnvironment();
   TrainLog log(words.options.print_frequency, report.get(), run.get());
   EndAtSignals();
@@ -122,9 +123,8 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--print-frequency,--print-freq", to.print_frequency, "Batches between two lines of the log");
 
   add("--schedule", to.schedule, "How the learning rate falls: polynomial or cosine")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, ScheduleKind>{{"polynomial", ScheduleKind::kPolynomial},
-                                              {"cosine", ScheduleKind::kCosine}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, ScheduleKind>{
+          {"polynomial", ScheduleKind::kPolynomial}, {"cosine", ScheduleKind::kCosine}}));
   add("--optimizer", to.optimizer, "sgd or adamw")
       ->transform(CLI::CheckedTransformer(std::map<std::string, OptimizerKind>{
           {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}));
@@ -142,7 +142,8 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--threads", to.threads, "That decode images (0: one for each core)");
   add("--checkpoint-folder", to.checkpoint_folder,
       "Keep the state here after each epoch, and go on from what is here");
-  add("--checkpoint-every", to.checkpoint_every, "Batches between two checkpoints (0: epochs only)");
+  add("--checkpoint-every", to.checkpoint_every,
+      "Batches between two checkpoints (0: epochs only)");
   add("--unreadable-images-limit", to.unreadable_images_limit,
       "Share of unreadable images above which the training is refused");
   add("--report", words->report, "File for one JSON object a line");
@@ -150,9 +151,7 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
       "Where ImageNet's weights are looked for, and kept (default: PyTorch's cache)");
   command->add_flag("--offline", words->weights.offline, "Download nothing");
   command->callback([=] {
-    *chosen = [words] {
-      return GuardTorch(kTrainingDataset, [&] { return RunTraining(*words); });
-    };
+    *chosen = [words] { return GuardTorch(kTrainingDataset, [&] { return RunTraining(*words); }); };
   });
 }
 

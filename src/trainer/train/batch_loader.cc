@@ -112,8 +112,8 @@ void BatchLoader::CloseGaps(Slot& slot, std::size_t sample_bytes) {
       continue;
     }
     if (kept != i) {
-      std::memmove(batch.bytes.data() + kept * sample_bytes,
-                   batch.bytes.data() + i * sample_bytes, sample_bytes);
+      std::memmove(batch.bytes.data() + kept * sample_bytes, batch.bytes.data() + i * sample_bytes,
+                   sample_bytes);
       batch.samples[kept] = batch.samples[i];
     }
     ++kept;

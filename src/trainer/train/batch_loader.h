@@ -31,7 +31,8 @@ struct Batch {
   std::vector<std::string> unreadable{};  // sentences that name what was left out
 };
 
-// The order of an epoch: 0 .. count-1, shuffled by (seed, epoch). The same numbers on every machine.
+// The order of an epoch: 0 .. count-1, shuffled by (seed, epoch). The same numbers on every
+// machine.
 std::vector<std::size_t> ShuffledOrder(std::size_t count, std::uint64_t seed, std::uint64_t epoch);
 
 // Reads the batches of one epoch ahead with its own threads, which write straight into the batches.

@@ -22,7 +22,8 @@ class Numbers : public SampleSource {
   Status Fill(std::size_t index, std::uint8_t* to) const override {
     if (uneven_times) std::this_thread::sleep_for(std::chrono::microseconds(index % 7 * 100));
     if (broken.count(index) > 0) {
-      return roost::Fail(ErrorCode::kInvalidArgument, "sample " + std::to_string(index) + " is broken");
+      return roost::Fail(ErrorCode::kInvalidArgument,
+                         "sample " + std::to_string(index) + " is broken");
     }
     if (fatal.count(index) > 0) return FailModule(InvalidDataset("Training dataset", "it is"));
     for (int i = 0; i < 3; ++i) to[i] = static_cast<std::uint8_t>(index);

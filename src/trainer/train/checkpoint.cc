@@ -149,7 +149,8 @@ std::string Read(const StateValue& root, Checkpoint* checkpoint) {
       checkpoint->outcome.epochs.push_back(report);
     }
   }
-  if (const std::string missing = Read(fields.Inside("sums"), &checkpoint->sums); !missing.empty()) {
+  if (const std::string missing = Read(fields.Inside("sums"), &checkpoint->sums);
+      !missing.empty()) {
     fields.Miss(missing);
   }
   fields.Take("state_dict", &checkpoint->model);
@@ -231,10 +232,11 @@ Status CheckSettings(const std::map<std::string, std::string>& now, const Checkp
 
 Status CheckpointWriter::Write(Checkpoint checkpoint) {
   Status before = Wait();
-  under_way_ = std::async(std::launch::async,
-                          [file = file_, kept = std::make_shared<Checkpoint>(std::move(checkpoint))] {
-                            return WriteCheckpoint(file, *kept);
-                          });
+  under_way_ =
+      std::async(std::launch::async,
+                 [file = file_, kept = std::make_shared<Checkpoint>(std::move(checkpoint))] {
+                   return WriteCheckpoint(file, *kept);
+                 });
   return before;
 }
 

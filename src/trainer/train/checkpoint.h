@@ -25,8 +25,8 @@ struct EpochSums {
   double wait_seconds = 0;
 };
 
-// Everything that a training goes on from. What is random is drawn anew from (seed, epoch, index), so
-// no generator's state belongs to it.
+// Everything that a training goes on from. What is random is drawn anew from (seed, epoch, index),
+// so no generator's state belongs to it.
 struct Checkpoint {
   // What must be the same when a training goes on: options, model, data; names and values in words.
   std::map<std::string, std::string> settings{};

@@ -23,18 +23,18 @@ Result<std::vector<std::string>> ForEachBatch(
   model.SetTraining(false);
   std::vector<std::size_t> order(images.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  BatchLoader loader(source, std::move(order),
-                     {.batch_size = static_cast<std::size_t>(options.batch_size),
-                      .threads = options.threads});
+  BatchLoader loader(
+      source, std::move(order),
+      {.batch_size = static_cast<std::size_t>(options.batch_size), .threads = options.threads});
   std::vector<std::string> unreadable;
   while (true) {
     ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
     if (!batch) return unreadable;
     unreadable.insert(unreadable.end(), batch->unreadable.begin(), batch->unreadable.end());
     if (!batch->samples.empty()) {
-      const at::Tensor logits = model.Forward(NormalizedImages(
-          batch->bytes.data(), static_cast<std::int64_t>(batch->samples.size()), source.height(),
-          source.width(), options.channels_last));
+      const at::Tensor logits = model.Forward(
+          NormalizedImages(batch->bytes.data(), static_cast<std::int64_t>(batch->samples.size()),
+                           source.height(), source.width(), options.channels_last));
       ROOST_TRY(visit(*batch, logits));
     }
     loader.Recycle(std::move(*batch));
@@ -49,8 +49,7 @@ Result<std::vector<std::string>> ScoreImages(Classifier& model, const ImageDirec
                                              const ScoreVisitor& visit) {
   return ForEachBatch(model, images, source, options,
                       [&](const Batch& batch, const at::Tensor& logits) -> Status {
-                        const at::Tensor shares =
-                            at::softmax(logits, 1, at::kFloat).contiguous();
+                        const at::Tensor shares = at::softmax(logits, 1, at::kFloat).contiguous();
                         const float* row = shares.const_data_ptr<float>();
                         for (const std::size_t sample : batch.samples) {
                           ROOST_TRY(visit(sample, row));
@@ -67,8 +66,7 @@ Result<Evaluation> Evaluate(Classifier& model, const ImageDirectory& images,
   double right = 0;
   double near = 0;
   Result<std::vector<std::string>> unreadable = ForEachBatch(
-      model, images, source, options,
-      [&](const Batch& batch, const at::Tensor& logits) -> Status {
+      model, images, source, options, [&](const Batch& batch, const at::Tensor& logits) -> Status {
         const at::Tensor classes = ClassTensor(images, batch.samples);
         loss += at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum).item().toDouble();
         const std::int64_t most = std::min<std::int64_t>(5, logits.size(1));

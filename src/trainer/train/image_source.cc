@@ -105,8 +105,7 @@ Status ImageSource::FillMiddle(std::size_t index, std::uint8_t* to) const {
   ROOST_ASSIGN(const DecodedImage decoded, DecodeImageFile(images_.PathOf(index)));
   const int side = static_cast<int>(options_.crop);
   const int shorter = static_cast<int>(static_cast<double>(side) / kMiddleShare + 0.5);
-  const auto [width, height] =
-      ShorterSideTo(decoded.image.width, decoded.image.height, shorter);
+  const auto [width, height] = ShorterSideTo(decoded.image.width, decoded.image.height, shorter);
   const Image middle =
       CenterCropImage(ResizeImage(decoded.image, width, height, Filter::kBilinear), side, side);
   std::memcpy(to, middle.pixels.data(), middle.pixels.size());

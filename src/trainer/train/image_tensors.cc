@@ -22,8 +22,7 @@ std::array<float, 256> MakeTable() {
 at::Tensor NormalizedImages(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,
                             std::int64_t width, bool channels_last) {
   static const std::array<float, 256> kTable = MakeTable();
-  const auto format =
-      channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  const auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
   at::Tensor images = at::empty({count, 3, height, width}, at::kFloat, std::nullopt, std::nullopt,
                                 std::nullopt, format);
   float* const to = images.mutable_data_ptr<float>();

@@ -11,8 +11,8 @@
 namespace roost::trainer {
 
 // `count` images of height x width x 3 bytes as count x 3 x height x width floats from -1 to 1:
-// (byte / 255 - 0.5) / 0.5, the normalisation of the designer's components, rounded as torchvision's
-// ToTensor and Normalize round. On the CPU.
+// (byte / 255 - 0.5) / 0.5, the normalisation of the designer's components, rounded as
+// torchvision's ToTensor and Normalize round. On the CPU.
 at::Tensor NormalizedImages(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,
                             std::int64_t width, bool channels_last);
 

@@ -38,9 +38,8 @@ double Optimizer::ClipNorm(double limit) {
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
   if (gradients.empty()) return 0;
-  const double norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2)
-                          .item()
-                          .toDouble();
+  const double norm =
+      at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2).item().toDouble();
   // As torch.nn.utils.clip_grad_norm_ does it.
   const double scale = limit / (norm + 1e-6);
   if (scale < 1) at::_foreach_mul_(gradients, scale);
@@ -82,6 +81,8 @@ void Optimizer::Step(double learning_rate) {
                       kBeta2, weight_decay_, kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
     return;
   }
+  // Without momentum the operation takes no buffers.
+  if (momentum_ == 0) first.clear();
   at::_fused_sgd_(parameters, gradients, first, weight_decay_, momentum_, learning_rate,
                   /*dampening=*/0, /*nesterov=*/momentum_ > 0, /*maximize=*/false,
                   /*is_first_step=*/false);

@@ -14,11 +14,11 @@ constexpr double kEnd = 1e-7;
 double LearningRateOf(ScheduleKind kind, double target, std::int64_t epoch, std::int64_t epochs,
                       std::int64_t warmup) {
   if (epoch < warmup) {
-    return kWarmUpStart + (target - kWarmUpStart) * static_cast<double>(epoch) /
-                              static_cast<double>(warmup);
+    return kWarmUpStart +
+           (target - kWarmUpStart) * static_cast<double>(epoch) / static_cast<double>(warmup);
   }
-  const double done =
-      static_cast<double>(epoch - warmup) / static_cast<double>(std::max<std::int64_t>(epochs - warmup, 1));
+  const double done = static_cast<double>(epoch - warmup) /
+                      static_cast<double>(std::max<std::int64_t>(epochs - warmup, 1));
   if (kind == ScheduleKind::kCosine) {
     return kEnd + (target - kEnd) * (1 + std::cos(std::numbers::pi * done)) / 2;
   }

@@ -19,17 +19,16 @@ std::string TextOf(const std::exception& exception) {
 
 template <std::size_t count>
 bool HasAny(const std::string& text, const std::array<std::string_view, count>& parts) {
-  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
-    return text.find(part) != std::string::npos;
-  });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](std::string_view part) { return text.find(part) != std::string::npos; });
 }
 
 ModuleError ErrorOf(const std::exception& exception, std::string_view dataset) {
   static constexpr std::array<std::string_view, 5> kMemory = {
       "out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED",
       "CUDNN_STATUS_ALLOC_FAILED"};
-  static constexpr std::array<std::string_view, 2> kSizes = {"Sizes of tensors must match",
-                                                             "expects each tensor to be equal size"};
+  static constexpr std::array<std::string_view, 2> kSizes = {
+      "Sizes of tensors must match", "expects each tensor to be equal size"};
   static constexpr std::array<std::string_view, 4> kTime = {
       "timed out", "Timed out", "NCCL error: unhandled system error", "communicator was aborted"};
   const std::string text = TextOf(exception);

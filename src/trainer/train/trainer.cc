@@ -65,7 +65,8 @@ Status CheckData(const ImageDirectory& training, const ImageDirectory& validatio
 
 // Beta(alpha, alpha) by two gamma draws of a generator that (seed, epoch, batch) decides.
 double MixShare(double alpha, std::uint64_t seed, std::int64_t epoch, std::int64_t batch) {
-  Random key(seed, static_cast<std::uint64_t>(epoch), kMixStream - static_cast<std::uint64_t>(batch));
+  Random key(seed, static_cast<std::uint64_t>(epoch),
+             kMixStream - static_cast<std::uint64_t>(batch));
   std::mt19937_64 generator(key.Next64());
   std::gamma_distribution<double> gamma(alpha);
   const double one = gamma(generator);
@@ -79,11 +80,12 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
                                               const TrainOptions& options) {
   const auto number = [](double value) {
     std::array<char, 32> text{};
-    return std::string(text.data(), static_cast<std::size_t>(std::snprintf(
-                                        text.data(), text.size(), "%.17g", value)));
+    return std::string(text.data(), static_cast<std::size_t>(
+                                        std::snprintf(text.data(), text.size(), "%.17g", value)));
   };
   std::string classes;
-  for (const std::string& name : training.classes()) classes += (classes.empty() ? "" : ", ") + name;
+  for (const std::string& name : training.classes())
+    classes += (classes.empty() ? "" : ", ") + name;
   return {
       {"model", model.options().name},
       {"pretrained", model.options().pretrained ? "true" : "false"},
@@ -165,11 +167,11 @@ class Training {
 };
 
 Status Training::Begin() {
-  ROOST_ASSIGN(images_, ImageSource::Open(training_, {.dataset = kTrainingDataset,
-                                                      .crop = options_.random_resized_crop,
-                                                      .random = true,
-                                                      .seed = static_cast<std::uint64_t>(
-                                                          options_.random_seed)}));
+  ROOST_ASSIGN(images_, ImageSource::Open(
+                            training_, {.dataset = kTrainingDataset,
+                                        .crop = options_.random_resized_crop,
+                                        .random = true,
+                                        .seed = static_cast<std::uint64_t>(options_.random_seed)}));
   ROOST_ASSIGN(validation_images_,
                ImageSource::Open(validation_, {.dataset = kValidationDataset,
                                                .crop = options_.random_resized_crop}));
@@ -210,13 +212,14 @@ Result<bool> Training::TrainEpoch() {
   learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate, at_.epoch,
                                   options_.epochs, options_.warmup_epochs);
   images_->SetEpoch(static_cast<std::uint64_t>(at_.epoch));
-  BatchLoader loader(*images_,
-                     ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
-                                   static_cast<std::uint64_t>(at_.epoch)),
-                     {.batch_size = static_cast<std::size_t>(options_.batch_size),
-                      .drop_last = true,
-                      .first_batch = static_cast<std::size_t>(at_.next_batch),
-                      .threads = ThreadsOf(options_)});
+  BatchLoader loader(
+      *images_,
+      ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
+                    static_cast<std::uint64_t>(at_.epoch)),
+      {.batch_size = static_cast<std::size_t>(options_.batch_size),
+       .drop_last = true,
+       .first_batch = static_cast<std::size_t>(at_.next_batch),
+       .threads = ThreadsOf(options_)});
   model_.SetTraining(true);
   const double waited_before = at_.sums.wait_seconds;
   while (true) {
@@ -233,8 +236,8 @@ Result<bool> Training::TrainEpoch() {
         options_.unreadable_images_limit * static_cast<double>(training_.size())) {
       return FailModule(InvalidDataset(
           kTrainingDataset,
-          std::to_string(at_.sums.unreadable) + " of its images cannot be read, the last: " +
-              batch->unreadable.back()));
+          std::to_string(at_.sums.unreadable) +
+              " of its images cannot be read, the last: " + batch->unreadable.back()));
     }
     ++at_.next_batch;
     at_.sums.wait_seconds = waited_before + loader.waited_seconds();
@@ -265,9 +268,10 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
                                       images_->width(), options_.channels_last);
   const at::Tensor targets = ClassTensor(training_, batch.samples);
   const double share =
-      options_.mixup > 0 ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed),
-                                    at_.epoch, at_.next_batch)
-                         : 1;
+      options_.mixup > 0
+          ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed), at_.epoch,
+                     at_.next_batch)
+          : 1;
   if (share < 1) input = input.mul(share).add(input.flip(0).mul(1 - share));
   const at::Tensor logits = model_.Forward(input);
   const at::Tensor loss = LossOf(logits, targets, share);
@@ -275,14 +279,15 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
   if (!std::isfinite(loss_value)) {
     return Fail(ErrorCode::kInvalidArgument,
                 "The loss is no number any more in epoch " + std::to_string(at_.epoch + 1) +
-                    ", batch " + std::to_string(at_.next_batch) + ". Take a lower learning rate than " +
-                    at_.settings["learning rate"] + ", a warm-up, or a bound on the gradients' norm.");
+                    ", batch " + std::to_string(at_.next_batch) +
+                    ". Take a lower learning rate than " + at_.settings["learning rate"] +
+                    ", a warm-up, or a bound on the gradients' norm.");
   }
   (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss).backward();
   if (at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_) EndStep();
 
-  const double wrong = static_cast<double>(count) -
-                       logits.detach().argmax(1).eq(targets).sum().item().toDouble();
+  const double wrong =
+      static_cast<double>(count) - logits.detach().argmax(1).eq(targets).sum().item().toDouble();
   EpochSums& sums = at_.sums;
   ++sums.batches;
   sums.images += count;
@@ -322,11 +327,10 @@ Status Training::EndEpoch() {
     own = model_.CopiedState();
     ROOST_TRY(model_.LoadState(average_->state(), "the averaged weights"));
   }
-  ROOST_ASSIGN(const Evaluation evaluation,
-               Evaluate(model_, validation_, *validation_images_,
-                        {.batch_size = options_.batch_size,
-                         .threads = ThreadsOf(options_),
-                         .channels_last = options_.channels_last}));
+  ROOST_ASSIGN(const Evaluation evaluation, Evaluate(model_, validation_, *validation_images_,
+                                                     {.batch_size = options_.batch_size,
+                                                      .threads = ThreadsOf(options_),
+                                                      .channels_last = options_.channels_last}));
   for (const std::string& sentence : evaluation.unreadable) {
     if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
   }
