@@ -22,6 +22,9 @@ esac
 mkdir -p build
 export CTEST_OUTPUT_ON_FAILURE=1 CMAKE_COLOR_DIAGNOSTICS=ON
 times=() failed=()
+roost=$project/build/release/src/cli/roost
+# Every network is compared with Python in --full; one of each kind daily.
+if [ "$full" = yes ]; then trainer_tests=(); else trainer_tests=(-m "not slow"); fi
 
 # part NAME BUDGET_MINUTES COMMAND...: runs it, goes on when it fails, remembers both.
 part() {
@@ -42,7 +45,7 @@ installs() {
 
 server_build() {
   scripts/check_format.sh &&
-    cmake --preset release >build/cmake.log && cmake --build --preset release &&
+    cmake --preset release -DROOST_TRAINER=OFF >build/cmake.log && cmake --build --preset release &&
     ctest --preset release -j2
 }
 
@@ -51,23 +54,34 @@ sanitised() {
     ctest --preset asan -j2
 }
 
+# One thread: torch's own threads slow each other down a hundredfold where tests share the cores.
+trainer() {
+  cmake --preset release -DROOST_TRAINER=ON -DROOST_TORCH_PYTHON="$python" >build/cmake-trainer.log &&
+    cmake --build --preset release &&
+    OMP_NUM_THREADS=1 ctest --preset release -R '^trainer_' -j2 &&
+    OMP_WAIT_POLICY=passive ROOST_BINARY=$roost ROOST_TRAINER_BUILD=$project/build/release/src/trainer \
+      "$python" -m pytest -c tests/pytest.ini tests/trainer -q -p no:cacheprovider "${trainer_tests[@]}"
+}
+
 end_to_end() {
-  ROOST_BINARY=$project/build/release/src/cli/roost "$python" -m pytest -c tests/pytest.ini tests -q -p no:cacheprovider
+  ROOST_BINARY=$roost "$python" -m pytest -c tests/pytest.ini tests/api tests/e2e tests/sdk -q -p no:cacheprovider
 }
 
 browser() {
-  scripts/run_browser_tests.sh "$venv" "$project/build/release/src/cli/roost"
+  scripts/run_browser_tests.sh "$venv" "$roost"
 }
 
 part "installs" 7 installs
 part "server build and tests" 11 server_build
 part "sanitised server" 6 sanitised
+part "trainer" 6 trainer
 part "end to end" 6 end_to_end
 part "browser" 2 browser
 if [ "$full" = yes ]; then
   part "thread sanitizer" 30 scripts/full_tests.sh tsan
   part "long fuzzing" 20 scripts/full_tests.sh fuzz "$python"
   part "kills under load" 20 scripts/full_tests.sh kills "$python"
+  part "damaged files" 10 scripts/full_tests.sh files
 fi
 
 echo

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -10,8 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/files.h"
-#include "base/ids.h"
 #include "roost/client.h"
 #include "trainer/program/run_report.h"
 
