@@ -28,7 +28,7 @@ install_packages() {
     { tail -20 "$project/build/apt.log" >&2; die "apt-get failed; the whole output is in build/apt.log"; }
 }
 
-build_packages=(g++ cmake ninja-build ccache git ca-certificates pkg-config
+build_packages=(g++ cmake ninja-build ccache git curl ca-certificates pkg-config
   libboost1.81-dev libfmt-dev libspdlog-dev libexpected-dev nlohmann-json3-dev libsimdjson-dev
   libcli11-dev libcurl4-openssl-dev libsqlite3-dev libsodium-dev libarchive-dev libzstd-dev
   zlib1g-dev libgtest-dev libgmock-dev libyaml-cpp-dev

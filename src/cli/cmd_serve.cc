@@ -14,6 +14,7 @@
 #include "cli/serve_options.h"
 #include "cli/terminal.h"
 #include "engine/engine.h"
+#include "engine/run_end_hook.h"
 #include "launch/fake_launcher.h"
 #include "launch/local_launcher.h"
 #include "launch/machine.h"
@@ -68,6 +69,17 @@ std::string AddressOf(const std::string& host, int port) {
   return fmt::format("http://{}:{}", shown, port);
 }
 
+// A hook that could never be called is told now, not in the log when the first run ends.
+Status CheckRunEndHook(const std::string& target) {
+  if (!engine::IsHookUrl(target)) return {};
+  const auto environment = CurrentEnvironment();
+  const auto path = environment.find("PATH");
+  if (FindProgram("curl", path == environment.end() ? "" : path->second)) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "--on-run-end with an address needs the program \"curl\", which is not in PATH. "
+              "Install it (apt-get install curl) or give a command.");
+}
+
 Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int port) {
   engine::EngineOptions engine;
   engine.server_url = AddressOf(options.host, port);
@@ -80,6 +92,7 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   engine.min_free_bytes = static_cast<std::uint64_t>(min_free_mb) << 20;
   ROOST_ASSIGN(const std::int64_t grace_seconds, ParseDuration(options.grace));
   engine.grace_ms = grace_seconds * 1000;
+  ROOST_TRY(CheckRunEndHook(options.on_run_end));
   engine.on_run_end = options.on_run_end;
   engine.machine = launch::ReadMachineResources();
   return engine;

@@ -16,11 +16,11 @@ namespace {
 // A hook that hangs for its ten seconds each time must not gather runs without end.
 constexpr std::size_t kMaxWaiting = 1000;
 
-bool IsUrl(const std::string& target) {
+}  // namespace
+
+bool IsHookUrl(const std::string& target) {
   return target.starts_with("http://") || target.starts_with("https://");
 }
-
-}  // namespace
 
 RunEndHook::RunEndHook(std::string target, const Clock& clock, std::chrono::milliseconds limit)
     : target_(std::move(target)), clock_(clock), limit_(limit), worker_(target_.empty() ? 0 : 1) {}
@@ -50,7 +50,7 @@ void RunEndHook::Call(const store::Run& run) const {
   options.environment["ROOST_RUN_REASON"] = run.reason;
   options.stdin_fd = body->get();
   options.new_session = true;
-  if (IsUrl(target_)) {
+  if (IsHookUrl(target_)) {
     options.argv = {
         "curl",          "--silent",
         "--show-error",  "--fail",

@@ -9,6 +9,9 @@
 
 namespace roost::engine {
 
+// Whether a hook's target is an http(s) URL; anything else is a shell command.
+bool IsHookUrl(const std::string& target);
+
 // Tells an operator's program or web address that a run has ended. `target` is a shell command that
 // gets ROOST_RUN_ID, ROOST_RUN_STATUS, ROOST_RUN_NAME, ROOST_EXPERIMENT, ROOST_RUN_REASON in its
 // environment and the run's JSON on its standard input, or an http(s) URL that gets the JSON by

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -141,6 +142,12 @@ def test_a_newer_database_is_refused(server):
     db.close()
     done = subprocess.run([BINARY, "serve", "--data", str(server.folder), "--port", "0"], capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and "999" in done.stderr and "newer" in done.stderr
+
+
+def test_a_hook_address_without_curl_is_refused_at_the_start(tmp_path):
+    done = subprocess.run([BINARY, "serve", "--data", str(tmp_path), "--port", "0", "--python", sys.executable, "--on-run-end", "http://127.0.0.1:9/"],
+                          env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, timeout=20)  # fmt: skip
+    assert done.returncode != 0 and "curl" in done.stderr and "apt-get install" in done.stderr
 
 
 def test_200_runs_queued_at_once(server, project):
