@@ -25,7 +25,13 @@ install(FILES ${completions}/roost DESTINATION share/bash-completion/completions
 install(FILES ${completions}/_roost DESTINATION share/zsh/vendor-completions)
 install(FILES ${completions}/roost.fish DESTINATION share/fish/vendor_completions.d)
 
+# With the PyTorch of this machine in its RUNPATH: `cmake --install` puts it beside the server, packages leave it out.
+if(TARGET roost-trainer)
+  install(TARGETS roost-trainer RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT trainer)
+endif()
+
 set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_INSTALL_CMAKE_PROJECTS "${PROJECT_BINARY_DIR};roost;Unspecified;/")
 set(CPACK_PACKAGE_NAME roost)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "Roost maintainers <maintainers@roost.invalid>")

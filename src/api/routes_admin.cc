@@ -17,6 +17,7 @@ Result<Response> GetServer(Services& services, Request& request) {
                             {"total_bytes", space.total_bytes},
                             {"started_at", TimeJson(services.started_at)},
                             {"user", request.token.name},
+                            {"trainer", TextOrNull(services.options.trainer.string())},
                             {"queue",
                              {{"paused", queue.paused},
                               {"reason", TextOrNull(queue.reason)},

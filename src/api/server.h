@@ -16,6 +16,7 @@ struct ServerOptions {
   std::size_t worker_threads = 2;    // for handlers that block
   std::string version = "0.1.0";     // shown by /healthz and GET /server
   launch::MachineResources machine;  // what GET /server shows as resources
+  fs::path trainer;                  // shown by GET /server; empty: none
   Clock* clock = &SystemClock();
   std::chrono::milliseconds event_keep_alive{15'000};  // comments on event streams
 };

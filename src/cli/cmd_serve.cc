@@ -69,6 +69,15 @@ std::string AddressOf(const std::string& host, int port) {
   return fmt::format("http://{}:{}", shown, port);
 }
 
+Result<fs::path> ChooseTrainer(const std::string& named) {
+  if (named.empty()) return FindTrainer(ProgramFolder());
+  const fs::path path = fs::absolute(named).lexically_normal();
+  if (!fs::is_directory(path) && ::access(path.c_str(), X_OK) == 0) return path;
+  return Fail(ErrorCode::kInvalidArgument,
+              "--trainer names " + path.string() +
+                  ", which is no program that can be run. Name the file roost-trainer.");
+}
+
 // A hook that could never be called is told now, not in the log when the first run ends.
 Status CheckRunEndHook(const std::string& target) {
   if (!engine::IsHookUrl(target)) return {};
@@ -92,6 +101,7 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   engine.min_free_bytes = static_cast<std::uint64_t>(min_free_mb) << 20;
   ROOST_ASSIGN(const std::int64_t grace_seconds, ParseDuration(options.grace));
   engine.grace_ms = grace_seconds * 1000;
+  ROOST_ASSIGN(engine.trainer, ChooseTrainer(options.trainer));
   ROOST_TRY(CheckRunEndHook(options.on_run_end));
   engine.on_run_end = options.on_run_end;
   engine.machine = launch::ReadMachineResources();
@@ -151,6 +161,7 @@ Result<int> Serve(ServeOptions options) {
   server_options.http.port = static_cast<std::uint16_t>(port);
   server_options.version = ROOST_VERSION;
   server_options.machine = engine_options.machine;
+  server_options.trainer = engine_options.trainer;
   const std::string address = engine_options.server_url;
 
   engine::Engine engine(*store, std::move(engine_options), std::move(make_launcher));
@@ -205,6 +216,8 @@ void AddServeCommand(CLI::App& app, Context& context) {
       ->add_option("--sdk", options->sdk,
                    "Folder with the Python packages that runs find (default: the installed one)")
       ->check(CLI::ExistingDirectory);
+  command->add_option("--trainer", options->trainer,
+                      "The program roost-trainer, which runs find (default: the one beside this)");
   command->add_flag("--fake-launcher", options->fake_launcher,
                     "Run nothing; every run ends well at once. For tests of the API");
 }

@@ -50,6 +50,9 @@ Result<int> PrintStatus(client::Client& client, bool as_json) {
                   Field(queue, "paused") == true ? "; paused: " + Text(queue, "reason") : ""));
   add("in use", fmt::format("{} cpus, {} gpus, {} MiB", Used(resources, "cpus"),
                             Used(resources, "gpus"), Used(resources, "memory_mb")));
+  const json trainer = Field(server, "trainer");
+  add("trainer", trainer.is_string() ? Text(server, "trainer")
+                                     : "absent: build it where PyTorch is, see docs/trainer.md");
   ROOST_TRY(WriteOut(text));
   return 0;
 }

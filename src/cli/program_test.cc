@@ -159,6 +159,8 @@ TEST(FindPartsTest, TheShimIsFoundBesideTheProgramFirst) {
   EXPECT_EQ(FindShim(folder.path() / "bin").value(), folder.path() / "bin/roost-shim");
   ASSERT_TRUE(MakeFolders(folder.path() / "share/roost/python"));
   EXPECT_EQ(FindSdk(folder.path() / "bin"), folder.path() / "share/roost/python");
+  ASSERT_TRUE(WriteFileAtomic(folder.path() / "bin/roost-trainer", "", 0755));
+  EXPECT_EQ(FindTrainer(folder.path() / "bin"), folder.path() / "bin/roost-trainer");
 }
 
 }  // namespace

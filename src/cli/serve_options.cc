@@ -58,6 +58,13 @@ fs::path FindSdk(const fs::path& program_folder) {
   return {};
 }
 
+fs::path FindTrainer(const fs::path& program_folder) {
+  for (const fs::path& place : {program_folder / "roost-trainer", fs::path(ROOST_BUILD_TRAINER)}) {
+    if (::access(place.c_str(), X_OK) == 0) return place;
+  }
+  return {};
+}
+
 Result<LogLevel> ParseLogLevel(const std::string& text) {
   if (text == "debug") return LogLevel::kDebug;
   if (text == "info") return LogLevel::kInfo;

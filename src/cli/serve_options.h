@@ -22,6 +22,7 @@ struct ServeOptions {
   std::string log_level = "info";
   std::string log_file;
   std::string sdk;
+  std::string trainer;
   bool fake_launcher = false;
 };
 
@@ -30,7 +31,8 @@ inline constexpr int kDefaultPort = 7070;
 // The parts of an installation, looked for beside the running program (`program_folder`), then
 // where a package puts them, then in the build and source tree.
 Result<fs::path> FindShim(const fs::path& program_folder);
-fs::path FindSdk(const fs::path& program_folder);  // empty: there is none
+fs::path FindSdk(const fs::path& program_folder);      // empty: there is none
+fs::path FindTrainer(const fs::path& program_folder);  // empty: there is none
 fs::path ProgramFolder();
 
 Result<LogLevel> ParseLogLevel(const std::string& text);

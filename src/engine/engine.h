@@ -22,6 +22,7 @@ namespace roost::engine {
 
 struct EngineOptions {
   std::string server_url;                     // what runs are told: "http://127.0.0.1:7070"
+  fs::path trainer;                           // roost-trainer, which runs find in PATH; empty: none
   std::string default_python;                 // interpreter when a run names none
   fs::path sdk_python_folder;                 // put last on a run's module path; empty: none
   std::uint64_t min_free_bytes = 1ULL << 30;  // below it the queue pauses with a reason

@@ -70,6 +70,7 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   identity.attempt = live.attempt;
   identity.python = live.definition.python;
   identity.sdk_python_folder = options.sdk_python_folder;
+  identity.trainer = options.trainer;
   identity.gpus = live.gpus;
   identity.machine_has_gpus = !total.gpus.empty();
 

@@ -60,6 +60,15 @@ void PutInterpreterFirst(const fs::path& python, EnvironmentMap& environment) {
   path = path.empty() ? python.parent_path().string() : python.parent_path().string() + ":" + path;
 }
 
+// The trainer's folder comes last: what the user has under its names stays the user's.
+void PutTrainerLast(const fs::path& trainer, EnvironmentMap& environment) {
+  if (trainer.empty()) return;
+  std::string& path = environment["PATH"];
+  const std::string folder = trainer.parent_path().string();
+  if ((":" + path + ":").find(":" + folder + ":") != std::string::npos) return;
+  path += path.empty() ? folder : ":" + folder;
+}
+
 void AddAzureNames(const store::Run& run, const spec::RunLayout& layout,
                    const RunIdentity& identity, EnvironmentMap& to) {
   to["AZUREML_RUN_ID"] = run.id.value();
@@ -84,6 +93,7 @@ EnvironmentMap MakeRunEnvironment(const store::Run& run, const spec::RunDefiniti
     if (IsInherited(name)) environment[name] = value;
   }
   PutInterpreterFirst(identity.python, environment);
+  PutTrainerLast(identity.trainer, environment);
   environment["PYTHONUNBUFFERED"] = "1";
   environment["OMP_NUM_THREADS"] =
       std::to_string(std::max<std::int64_t>(1, std::llround(definition.resources.cpus)));

@@ -22,6 +22,7 @@ struct RunIdentity {
   int attempt = 1;
   fs::path python;             // empty: none, which only a command may have
   fs::path sdk_python_folder;  // empty: none
+  fs::path trainer;            // the program roost-trainer; empty: none
   std::vector<int> gpus;       // indices that the run may use
   bool machine_has_gpus = false;
 };

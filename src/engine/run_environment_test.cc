@@ -58,6 +58,14 @@ TEST_F(RunEnvironmentTest, TakesOnlyAShortListFromTheServer) {
   EXPECT_FALSE(made.contains("SECRET_KEY"));
 }
 
+TEST_F(RunEnvironmentTest, FindsTheTrainerAfterTheUsersPrograms) {
+  server_environment = {{"PATH", "/usr/bin"}};
+  identity.trainer = "/opt/roost/roost-trainer";
+  EXPECT_EQ(Make().at("PATH"), "/usr/bin:/opt/roost");
+  identity.trainer = "/usr/bin/roost-trainer";
+  EXPECT_EQ(Make().at("PATH"), "/usr/bin");
+}
+
 TEST_F(RunEnvironmentTest, LetsTheDefinitionWinOverDefaultsButNotOverIdentity) {
   definition.environment_variables = {{"PYTHONUNBUFFERED", "0"}, {"OMP_NUM_THREADS", "9"},
                                       {"MINE", "yes"},           {"ROOST_RUN_ID", "another"},

@@ -150,6 +150,20 @@ def test_a_hook_address_without_curl_is_refused_at_the_start(tmp_path):
     assert done.returncode != 0 and "curl" in done.stderr and "apt-get install" in done.stderr
 
 
+def test_a_trainer_that_is_not_there_is_refused_and_one_that_is_there_is_in_path(server, tmp_path):
+    done = subprocess.run([BINARY, "serve", "--data", str(tmp_path / "data"), "--port", "0", "--trainer", "/no/trainer"], capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "/no/trainer" in done.stderr
+    program = tmp_path / "tools" / "roost-trainer"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho the trainer\n")
+    program.chmod(0o755)
+    server.stop()
+    server.start("--trainer", str(program))
+    assert str(program) in server.roost("status").stdout
+    done = server.roost("submit", "--no-folder", "--watch", "--command", "roost-trainer")
+    assert "the trainer" in done.stdout
+
+
 def test_200_runs_queued_at_once(server, project):
     src = project({"a.py": "print('ran')"})
     first = server.submit(src, "a.py")

@@ -101,7 +101,7 @@ void TrainLog::OnEpoch(const EpochReport& report) {
   Tell(ToJson(report));
   if (run_ == nullptr) return;
   const auto row = [&](const char* name, const char* column, double value) {
-    run_->Row(name, {{"epoch", report.epoch}, {column, value}});
+    run_->Entry(name, "row", {{"epoch", report.epoch}, {column, value}});
     run_->Point(column, value, report.epoch);
   };
   row("learning rate", "lr", report.learning_rate);

@@ -8,6 +8,7 @@
 #include "trainer/folders/split.h"
 #include "trainer/folders/transformation.h"
 #include "trainer/program/commands.h"
+#include "trainer/program/run_report.h"
 
 namespace roost::trainer {
 namespace {
@@ -174,8 +175,10 @@ void AddEvaluate(CLI::App& app, Command* chosen) {
     *chosen = [words]() -> Result<int> {
       ROOST_ASSIGN(const EvaluateResult result,
                    EvaluateModel(words->left, words->right, words->output));
+      const std::unique_ptr<RunReport> run = RunReport::FromEnvironment();
       for (const auto& [name, value] : result.NamedValues()) {
         std::printf("%-32s %.6f\n", name.c_str(), value);
+        if (run) run->Point(name, value, 0);
       }
       return 0;
     };

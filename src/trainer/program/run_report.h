@@ -20,7 +20,9 @@ class RunReport {
   virtual ~RunReport() = default;  // waits up to ten seconds for what is under way
 
   virtual void Point(const std::string& name, double value, std::int64_t step) = 0;
-  virtual void Row(const std::string& name, const nlohmann::json& cells) = 0;
+  // Of the kinds that docs/wire.md names: "row", "confusion_matrix", "image"...
+  virtual void Entry(const std::string& name, const char* type, const nlohmann::json& value,
+                     const std::string& description = "") = 0;
 };
 
 }  // namespace roost::trainer

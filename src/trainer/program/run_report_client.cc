@@ -70,8 +70,13 @@ class ClientReport : public RunReport {
     Add("points", {{"name", name}, {"value", number}, {"step", step}, {"time", NowMicros()}});
   }
 
-  void Row(const std::string& name, const Json& cells) override {
-    Add("entries", {{"name", name}, {"type", "row"}, {"value", cells}, {"time", NowMicros()}});
+  void Entry(const std::string& name, const char* type, const Json& value,
+             const std::string& description) override {
+    Add("entries", {{"name", name},
+                    {"type", type},
+                    {"value", value},
+                    {"description", description},
+                    {"time", NowMicros()}});
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "trainer/program/commands.h"
 #include "trainer/program/component_log.h"
 #include "trainer/program/trained_model.h"
+#include "trainer/program/validation_report.h"
 #include "trainer/train/torch_error.h"
 #include "trainer/train/trainer.h"
 
@@ -60,6 +62,16 @@ Status SaveTrained(Classifier& network, const TrainOutcome& outcome, ModelSpec s
   return WriteModelDirectory(folder, spec, training.folder());
 }
 
+// The run's server keeps what lies in this folder.
+void ShowValidation(Classifier& network, const ImageDirectory& validation,
+                    const TrainOptions& options, RunReport& run) {
+  const char* const outputs = std::getenv("AZUREML_OUTPUT_DIRECTORY");
+  const Status shown =
+      ReportValidation(network, validation, options, outputs == nullptr ? "outputs" : outputs, run);
+  // The model is saved; a picture that cannot be shown does not make the training a failure.
+  if (!shown) LogLine("The validation is not shown: " + shown.error().message, "WARNING");
+}
+
 Result<int> RunTraining(const TrainWords& words) {
   ROOST_TRY(CheckTrainOptions(words.options));
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
@@ -95,6 +107,7 @@ Result<int> RunTraining(const TrainWords& words) {
   }
   const Status saved = SaveTrained(*network, outcome, spec, training, words.output);
   if (!saved) return tl::unexpected<Error>(AsOutputError(saved.error()));
+  if (run) ShowValidation(*network, validation, words.options, *run);
   return 0;
 }
 
