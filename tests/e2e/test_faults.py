@@ -151,7 +151,7 @@ def test_a_hook_address_without_curl_is_refused_at_the_start(tmp_path):
 
 
 def test_a_trainer_that_is_not_there_is_refused_and_one_that_is_there_is_in_path(server, tmp_path):
-    done = subprocess.run([BINARY, "serve", "--data", str(tmp_path / "data"), "--port", "0", "--trainer", "/no/trainer"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([BINARY, "serve", "--data", str(tmp_path / "other"), "--port", "0", "--trainer", "/no/trainer"], capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and "/no/trainer" in done.stderr
     program = tmp_path / "tools" / "roost-trainer"
     program.parent.mkdir()
