@@ -20,6 +20,20 @@ std::string Duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+// Names of files and classes may hold line feeds and what moves a terminal's cursor.
+std::string InOneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\t' || (byte >= 0x20 && byte != 0x7F)) {
+      line += c;
+    } else {
+      line += fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return line;
+}
+
 Json ToJson(const EpochReport& report) {
   return {{"event", "epoch"},
           {"epoch", report.epoch},
@@ -47,8 +61,8 @@ void LogLine(const std::string& text, const char* level) {
   localtime_r(&seconds, &local);
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &local);
-  const std::string line =
-      fmt::format("{},{:03} {:<20} {:<10} {}\n", stamp, milliseconds, "train", level, text);
+  const std::string line = fmt::format("{},{:03} {:<20} {:<10} {}\n", stamp, milliseconds, "train",
+                                       level, InOneLine(text));
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);  // a log that is followed
 }
@@ -58,6 +72,11 @@ TrainLog::TrainLog(std::int64_t print_frequency, std::FILE* report_file, RunRepo
       report_file_(report_file),
       run_(run),
       terminal_(isatty(STDOUT_FILENO) != 0) {}
+
+TrainLog::~TrainLog() {
+  HideBar();
+  std::fflush(stdout);
+}
 
 void TrainLog::OnStart(std::int64_t height, std::int64_t width, std::int64_t batches) {
   LogLine(fmt::format("Start training epochs. Images of {} x {} pixels, {} batches an epoch.",

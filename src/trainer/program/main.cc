@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +8,7 @@
 
 #include "trainer/folders/component_error.h"
 #include "trainer/program/commands.h"
+#include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
 namespace {
@@ -40,7 +43,8 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 
-  const Result<int> outcome = chosen();
+  signal(SIGXFSZ, SIG_IGN);  // so that a write beyond a limit fails and the error is told
+  const Result<int> outcome = GuardTorch("The input", chosen);
   if (!outcome) Print(outcome.error());
   if (!error_info.empty()) {
     const Status written = WriteErrorInfo(error_info, outcome ? nullptr : &outcome.error());

@@ -7,6 +7,7 @@
 
 #include "trainer/folders/component_error.h"
 #include "trainer/folders/dataframe.h"
+#include "trainer/folders/folder_meta.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/trained_model.h"
 #include "trainer/train/evaluation.h"
@@ -28,6 +29,8 @@ Result<int> Score(const ScoreWords& words) {
   ROOST_ASSIGN(const ImageDirectory images, ImageDirectory::Open(words.dataset, kDataset));
   ROOST_ASSIGN(const auto source,
                ImageSource::Open(images, {.dataset = kDataset, .crop = words.crop}));
+  ROOST_TRY(PrepareOutputFolder(words.output));
+  OutputGuard guard({words.output});
   ROOST_ASSIGN(auto writer, DataFrameWriter::Create(
                                 words.output, ScoreSchema(model.spec.labels, images.labelled())));
   model.network->ToChannelsLast();
@@ -62,6 +65,7 @@ Result<int> Score(const ScoreWords& words) {
     return FailModule(InvalidDataset(kDataset, "none of its images can be read"));
   }
   ROOST_TRY(writer.Finish());
+  guard.Keep();
   std::printf("%zu images scored\n", images.size() - unreadable->size());
   return 0;
 }

@@ -1,15 +1,19 @@
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 
+#include "base/strings.h"
 #include "trainer/folders/component_error.h"
+#include "trainer/folders/folder_meta.h"
 #include "trainer/models/pth.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/component_log.h"
@@ -33,9 +37,43 @@ std::atomic<bool> interrupted = false;
 void EndAtSignals() {
   struct sigaction action {};
   action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second one ends at once
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
+  // A second one ends at once. Reading and writing go on where a signal comes between.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(number, nullptr, &before);
+    if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;  // nohup
+    sigaction(number, &action, nullptr);
+  }
+}
+
+bool SameFolder(const fs::path& one, const fs::path& other) {
+  std::error_code ignored;
+  return fs::equivalent(one, other, ignored);
+}
+
+// Before hours of training, not after them.
+Status PrepareOutput(const TrainWords& words) {
+  const fs::path& output = words.output;
+  constexpr const char* kHint = "Choose another folder for the trained model.";
+  if (const Status made = MakeFolders(output); !made) {
+    return FailModule(FailedToWriteOutputs(made.error().message, kHint));
+  }
+  for (const fs::path& input : {words.untrained, words.training, words.validation}) {
+    if (!SameFolder(output, input)) continue;
+    return FailModule(
+        FailedToWriteOutputs(output.string() + " is the folder of an input, too", kHint));
+  }
+  if (const auto meta = ReadFolderMeta(output); meta && meta->Get("type") != "ModelDirectory") {
+    return FailModule(FailedToWriteOutputs(
+        output.string() + " holds something else, of type " + ToValidUtf8(meta->Get("type")),
+        kHint));
+  }
+  if (access(output.c_str(), W_OK | X_OK) != 0) {
+    return FailModule(
+        FailedToWriteOutputs(ErrnoError("writing into " + output.string(), errno).message, kHint));
+  }
+  return {};
 }
 
 struct CloseFile {
@@ -61,8 +99,13 @@ Status SaveTrained(Classifier& network, const TrainOutcome& outcome, ModelSpec s
 }
 
 Result<int> RunTraining(const TrainWords& words) {
+  signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to lose a training
   ROOST_TRY(CheckTrainOptions(words.options));
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
+  if (spec.trained()) {
+    return FailModule(InvalidModel(words.untrained.string(), "it is trained already",
+                                   "Give what resnet or densenet wrote."));
+  }
   LogLine("Data start loading.");
   ROOST_ASSIGN(const ImageDirectory training,
                ImageDirectory::Open(words.training, kTrainingDataset));
@@ -72,7 +115,8 @@ Result<int> RunTraining(const TrainWords& words) {
   for (const std::string& name : training.classes())
     classes += (classes.empty() ? "" : ", ") + name;
   LogLine("Dataset classes: " + classes);
-  if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset));
+  ROOST_TRY(CheckTrainData(training, validation, words.options));
+  ROOST_TRY(PrepareOutput(words));
   ROOST_ASSIGN(const File report, OpenReport(words.report));
 
   LogLine("Start building model. " + spec.model_name);
