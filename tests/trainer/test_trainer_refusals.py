@@ -53,6 +53,8 @@ def test_an_output_that_cannot_be_written_is_told_before_the_training(data, tmp_
     file = tmp_path / "file"
     file.write_text("mine")
     shutil.copytree(data / "valid", tmp_path / "copy")
+    for output in (file, tmp_path / "copy"):
+        refusal("0160", "resnet", "--untrained-model-path", output, "--model-name", "resnet18", "--pretrained", "False")
     for output in (file, tmp_path / "copy", data / "train", data / "net"):
         done = trainer(*train_words(data, output), check=False)
         assert done.returncode == 1 and "error 0160" in done.stderr and str(output) in done.stderr
@@ -84,6 +86,37 @@ def test_another_split_of_as_many_images_does_not_go_on(data, tmp_path):
     shutil.copytree(tmp_path / "train1", tmp_path / "moved")
     done = trainer(*train_words(data, tmp_path / "m2", *words, train=tmp_path / "moved", valid=tmp_path / "valid1"))
     assert "had ended already" in done.stdout and weights(tmp_path / "m") == weights(tmp_path / "m2")
+
+
+def test_two_trainings_do_not_share_checkpoints(data, tmp_path):
+    words = ["--checkpoint-folder", tmp_path / "c"]
+    command = train_words(data, tmp_path / "m", *words, "--epochs", "50", "--patience", "50")
+    running = subprocess.Popen([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, text=True)
+    while "Start training" not in running.stdout.readline():
+        pass
+    second = trainer(*train_words(data, tmp_path / "m2", *words), check=False)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert second.returncode == 1 and "Another training" in second.stderr and str(tmp_path / "c") in second.stderr
+    # A killed training leaves no lock behind, whatever it has kept.
+    assert "Another training" not in trainer(*train_words(data, tmp_path / "m2", *words), check=False).stderr
+
+
+def test_images_too_narrow_for_a_crop_are_left_out(data, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for n in range(4):
+            Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "images" / name / f"{n}.png")
+    Image.new("RGB", (1, 30000)).save(tmp_path / "images/a/narrow.png")
+    trainer("convert-image-directory", "--input-path", tmp_path / "images", "--output-path", tmp_path / "all")
+    words = ["--epochs", "1", "--batch-size", "4", "--random-resized-crop", "128"]
+    done = trainer(*train_words(data, tmp_path / "m", *words, train=tmp_path / "all", valid=tmp_path / "all"))
+    assert "it is so narrow" in done.stdout
+
+
+def test_sizes_that_count_nothing_are_refused(data):
+    for side in ("0", "-1", str(2**40)):
+        assert trainer("inspect", "--model-name", "resnet18", "--image-size", side, check=False).returncode == 2
 
 
 def test_a_lost_checkpoint_does_not_cost_the_model(data, tmp_path):

@@ -11,6 +11,7 @@
 #include "trainer/program/commands.h"
 #include "trainer/program/trained_model.h"
 #include "trainer/train/evaluation.h"
+#include "trainer/train/options.h"
 #include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
@@ -85,7 +86,7 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
       ->add_option("--crop", words->crop,
                    "Side of the middle that is looked at: what --random-resized-crop was when "
                    "the model was trained (0: whole images)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, kLargestCrop));
   command->callback([=] { *chosen = [words] { return Score(*words); }; });
 }
 

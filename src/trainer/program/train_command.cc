@@ -1,19 +1,17 @@
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "base/strings.h"
 #include "trainer/folders/component_error.h"
-#include "trainer/folders/folder_meta.h"
+#include "trainer/folders/model_directory.h"
 #include "trainer/models/pth.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/component_log.h"
@@ -54,26 +52,25 @@ bool SameFolder(const fs::path& one, const fs::path& other) {
 
 // Before hours of training, not after them.
 Status PrepareOutput(const TrainWords& words) {
-  const fs::path& output = words.output;
-  constexpr const char* kHint = "Choose another folder for the trained model.";
-  if (const Status made = MakeFolders(output); !made) {
-    return FailModule(FailedToWriteOutputs(made.error().message, kHint));
-  }
   for (const fs::path& input : {words.untrained, words.training, words.validation}) {
-    if (!SameFolder(output, input)) continue;
+    if (!SameFolder(words.output, input)) continue;
     return FailModule(
-        FailedToWriteOutputs(output.string() + " is the folder of an input, too", kHint));
+        FailedToWriteOutputs(words.output.string() + " is the folder of an input, too",
+                             "Choose another folder for the trained model."));
   }
-  if (const auto meta = ReadFolderMeta(output); meta && meta->Get("type") != "ModelDirectory") {
-    return FailModule(FailedToWriteOutputs(
-        output.string() + " holds something else, of type " + ToValidUtf8(meta->Get("type")),
-        kHint));
-  }
-  if (access(output.c_str(), W_OK | X_OK) != 0) {
-    return FailModule(
-        FailedToWriteOutputs(ErrnoError("writing into " + output.string(), errno).message, kHint));
-  }
-  return {};
+  return PrepareModelFolder(words.output);
+}
+
+// Two trainings would each overwrite what the other keeps.
+Result<std::optional<FileLock>> LockCheckpoints(const fs::path& folder) {
+  if (folder.empty()) return std::optional<FileLock>();
+  ROOST_TRY(MakeFolders(folder));
+  Result<FileLock> lock = FileLock::Acquire(folder / "lock");
+  if (lock) return std::optional<FileLock>(std::move(*lock));
+  if (lock.error().code != ErrorCode::kUnavailable) return tl::unexpected<Error>(lock.error());
+  return Fail(ErrorCode::kUnavailable, "Another training writes its checkpoints into " +
+                                           folder.string() +
+                                           ". Wait for its end or take another folder.");
 }
 
 struct CloseFile {
@@ -117,6 +114,7 @@ Result<int> RunTraining(const TrainWords& words) {
   LogLine("Dataset classes: " + classes);
   ROOST_TRY(CheckTrainData(training, validation, words.options));
   ROOST_TRY(PrepareOutput(words));
+  ROOST_ASSIGN(const auto lock, LockCheckpoints(words.options.checkpoint_folder));
   ROOST_ASSIGN(const File report, OpenReport(words.report));
 
   LogLine("Start building model. " + spec.model_name);
