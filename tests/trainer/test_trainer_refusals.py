@@ -1,10 +1,12 @@
 """What a hostile or unlucky user meets: each case ends with a named error, or goes on, and never with a crash."""
 
 import json
+import os
 import pathlib
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -144,6 +146,35 @@ def test_a_training_goes_on_without_a_reader_of_its_log(data, tmp_path):
     assert running.wait() == 0 and (tmp_path / "m/_meta.yaml").exists()
 
 
+def test_closed_standard_files_are_not_taken_for_other_files(data, tmp_path):
+    def close():
+        for fd in (0, 1, 2):
+            os.close(fd)
+
+    words = train_words(data, tmp_path / "m", "--epochs", "1", "--report", tmp_path / "r.jsonl")
+    assert subprocess.run([PROGRAM, *map(str, words)], preexec_fn=close).returncode == 0
+    assert [json.loads(line)["event"] for line in (tmp_path / "r.jsonl").read_text().splitlines()] == ["start", "batch", "epoch"]
+
+
+def test_a_report_that_cannot_be_written_is_told_once(data, tmp_path):
+    done = trainer(*train_words(data, tmp_path / "m", "--report", "/dev/full"))
+    assert done.stdout.count("writing the report: No space left on device") == 1
+
+
+def test_a_silent_server_keeps_no_training_from_its_end(data, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        environment = {**os.environ, "ROOST_RUN_ID": "r", "ROOST_URL": address, "ROOST_TOKEN": "t"}
+        started = time.monotonic()
+        trainer(*train_words(data, tmp_path / "m", "--epochs", "1"), env=environment)
+        assert time.monotonic() - started < 40 and (tmp_path / "m/_meta.yaml").exists()
+        server.settimeout(0)
+        try:
+            server.accept()
+        except BlockingIOError:
+            pytest.skip("this trainer is built without the client")
+
+
 def test_sigterm_ends_a_long_validation_and_it_is_made_up_for(data, tmp_path):
     write_images(tmp_path / "images", 150, seed=3)
     trainer("convert-image-directory", "--input-path", tmp_path / "images", "--output-path", tmp_path / "many")
@@ -166,6 +197,13 @@ def test_sigterm_ends_a_long_validation_and_it_is_made_up_for(data, tmp_path):
     for name in ("train_loss", "valid_loss", "top1_acc"):
         assert whole[0][name] == resumed[0][name]
     assert weights(tmp_path / "whole") == weights(tmp_path / "m")
+
+
+def test_weights_that_give_no_numbers_are_never_the_best(data, tmp_path):
+    """One step an epoch: its loss is finite, and after it the weights are not."""
+    done = trainer(*train_words(data, tmp_path / "m", "--epochs", "1", "--batch-size", "48", "--learning-rate", "1e30"), check=False)
+    assert done.returncode == 1 and "validation images is no number" in done.stderr and "lower learning rate" in done.stderr
+    assert not (tmp_path / "m/_meta.yaml").exists()
 
 
 def test_names_of_classes_do_not_break_the_log(data, tmp_path):

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -171,8 +172,13 @@ void TrainLog::HideBar() {
 void TrainLog::Tell(const Json& event) {
   if (report_file_ == nullptr) return;
   const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  std::fputs(line.c_str(), report_file_);
-  std::fflush(report_file_);
+  const bool written =
+      std::fputs(line.c_str(), report_file_) >= 0 && std::fflush(report_file_) == 0;
+  if (written || report_lost_) return;
+  report_lost_ = true;
+  HideBar();
+  LogLine(ErrnoError("writing the report", errno).message + ". Lines of it are missing.",
+          "WARNING");
 }
 
 }  // namespace roost::trainer

@@ -40,6 +40,7 @@ class TrainLog : public TrainObserver {
   RunReport* const run_;
   const bool terminal_;
   bool bar_ = false;
+  bool report_lost_ = false;
   std::chrono::steady_clock::time_point bar_at_{};
 };
 

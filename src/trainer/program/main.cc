@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -19,7 +21,16 @@ void Print(const Error& error) {
   std::fprintf(stderr, "error%s: %s\n", number.c_str(), error.message.c_str());
 }
 
+// Where standard output is closed, the next file that is opened would take its place, and the log
+// would be written into a checkpoint.
+void OpenStandardFiles() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);  // the lowest number that is free
+  }
+}
+
 int Main(int argc, char** argv) {
+  OpenStandardFiles();
   CLI::App app(
       "Trains image classifiers natively, and the designer's image components as subcommands.\n"
       "Each reads and writes the typed folders of Azure ML's components.",

@@ -166,10 +166,12 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
 
   add("--schedule", to.schedule, "How the learning rate falls: polynomial or cosine")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ScheduleKind>{
-          {"polynomial", ScheduleKind::kPolynomial}, {"cosine", ScheduleKind::kCosine}}));
+          {"polynomial", ScheduleKind::kPolynomial}, {"cosine", ScheduleKind::kCosine}}))
+      ->option_text("TEXT=polynomial");
   add("--optimizer", to.optimizer, "sgd or adamw")
       ->transform(CLI::CheckedTransformer(std::map<std::string, OptimizerKind>{
-          {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}));
+          {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}))
+      ->option_text("TEXT=sgd");
   add("--momentum", to.momentum, "Nesterov's, of SGD");
   add("--weight-decay", to.weight_decay, "Of all weights");
   add("--label-smoothing", to.label_smoothing, "Share that goes to all classes");
