@@ -161,6 +161,7 @@ def test_a_report_that_cannot_be_written_is_told_once(data, tmp_path):
     assert done.stdout.count("writing the report: No space left on device") == 1
 
 
+@pytest.mark.slow
 def test_a_silent_server_keeps_no_training_from_its_end(data, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
