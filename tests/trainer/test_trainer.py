@@ -269,12 +269,13 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, tmp_path):
     def limit():
         import resource
 
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
     done = trainer(*words, check=False, preexec_fn=limit)
-    assert done.returncode == 1 and "last.pth" in done.stderr
-    assert list((tmp_path / "c").iterdir()) == []
+    assert "last.pth" in done.stdout  # a checkpoint is a note: the model may lie on another disk
+    assert done.returncode == 1 and str(tmp_path / "m") in done.stderr
+    assert not list((tmp_path / "c").glob("*last*"))
     trainer(*words)
 
 

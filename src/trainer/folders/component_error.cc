@@ -53,6 +53,12 @@ ModuleError Make(int number, std::string message) {
   return {number, KindOf(number).name, std::move(message)};
 }
 
+// A reason that is a sentence of another error ends with the full stop that the template has.
+std::string_view WithoutStop(std::string_view reason) {
+  while (reason.ends_with('.')) reason.remove_suffix(1);
+  return reason;
+}
+
 std::string WithHint(std::string sentence, std::string_view hint) {
   if (hint.empty()) return sentence;
   return sentence + " " + std::string(hint);
@@ -102,7 +108,9 @@ ModuleError NotInRange(std::string_view parameter, std::string_view reason) {
 
 ModuleError InvalidDataset(std::string_view dataset, std::string_view reason,
                            std::string_view hint) {
-  return Make(18, WithHint(fmt::format("{} is not valid, reason: {}.", dataset, reason), hint));
+  return Make(
+      18,
+      WithHint(fmt::format("{} is not valid, reason: {}.", dataset, WithoutStop(reason)), hint));
 }
 
 ModuleError NotLabeledDataset(std::string_view dataset, std::string_view hint) {
@@ -126,7 +134,7 @@ ModuleError TimedOut(std::string_view details) {
 
 ModuleError InvalidZipFile(std::string_view file, std::string_view reason) {
   return Make(102, fmt::format("Given ZIP file is not in the correct format. File '{}': {}.", file,
-                               reason));
+                               WithoutStop(reason)));
 }
 
 ModuleError ImageExceedsLimit(std::string_view file, std::string_view limit) {
@@ -143,21 +151,21 @@ ModuleError OutOfMemory(std::string_view details) {
 ModuleError InvalidTransformation(std::string_view directory, std::string_view reason,
                                   std::string_view hint) {
   return Make(158, WithHint(fmt::format("TransformationDirectory \"{}\" is invalid. Reason: {}.",
-                                        directory, reason),
+                                        directory, WithoutStop(reason)),
                             hint));
 }
 
 ModuleError InvalidModel(std::string_view directory, std::string_view reason,
                          std::string_view hint) {
-  return Make(
-      159, WithHint(fmt::format("ModelDirectory \"{}\" is invalid. Reason: {}.", directory, reason),
-                    hint));
+  return Make(159, WithHint(fmt::format("ModelDirectory \"{}\" is invalid. Reason: {}.", directory,
+                                        WithoutStop(reason)),
+                            hint));
 }
 
 ModuleError FailedToWriteOutputs(std::string_view reason, std::string_view hint) {
-  return Make(
-      160,
-      WithHint(fmt::format("Failed to write output files to disk. Reason: {}.", reason), hint));
+  return Make(160, WithHint(fmt::format("Failed to write output files to disk. Reason: {}.",
+                                        WithoutStop(reason)),
+                            hint));
 }
 
 ModuleError FailedToDownload(std::string_view files, std::string_view reason) {

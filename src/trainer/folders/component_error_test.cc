@@ -21,6 +21,11 @@ TEST(ComponentError, SentencesFollowTheTemplates) {
             "Training dataset is not valid, reason: it is empty. Fill it.");
   EXPECT_EQ(InvalidModel("m", "no spec").message,
             "ModelDirectory \"m\" is invalid. Reason: no spec.");
+  // A whole sentence as the reason makes no second full stop.
+  EXPECT_EQ(InvalidModel("m", "It is none.").message,
+            "ModelDirectory \"m\" is invalid. Reason: It is none.");
+  EXPECT_EQ(FailedToWriteOutputs("/a is no folder.", "Choose another.").message,
+            "Failed to write output files to disk. Reason: /a is no folder. Choose another.");
   EXPECT_EQ(ErrorNumberText(18), "0018");
   EXPECT_EQ(ErrorNumberText(1000), "1000");
 }

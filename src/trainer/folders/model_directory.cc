@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
@@ -283,6 +284,21 @@ Status WriteModelDirectory(const fs::path& folder, const ModelSpec& spec,
                            const std::optional<fs::path>& training_data) {
   const Status written = WriteFiles(folder, spec, training_data);
   if (!written) return Fail(AsOutputError(written.error()));
+  return {};
+}
+
+Status PrepareModelFolder(const fs::path& folder) {
+  constexpr const char* kOtherFolder = "Choose another folder for the model.";
+  const auto refuse = [&](const std::string& reason) {
+    return FailModule(FailedToWriteOutputs(ToValidUtf8(reason), kOtherFolder));
+  };
+  if (const Status made = MakeFolders(folder); !made) return refuse(made.error().message);
+  if (const auto meta = ReadFolderMeta(folder); meta && meta->Get("type") != kType) {
+    return refuse(folder.string() + " holds something else, of type " + meta->Get("type"));
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    return refuse(ErrnoError("writing into " + folder.string(), errno).message);
+  }
   return {};
 }
 

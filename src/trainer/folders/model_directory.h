@@ -44,6 +44,10 @@ inline constexpr const char* kWeightsFile = "model";
 Status WriteModelDirectory(const fs::path& folder, const ModelSpec& spec,
                            const std::optional<fs::path>& training_data = {});
 
+// Makes a folder for a model and says before any work is done that it cannot be written, or that it
+// holds something that is no model and would be lost. Errors: 160.
+Status PrepareModelFolder(const fs::path& folder);
+
 // Errors: 159 with the reason: no model directory, not a PyTorch state dictionary, not for
 // multi-class classification, a class or option that is unknown, labels that are missing. Whether
 // the network's name is known and the weights fit is for the caller to say.

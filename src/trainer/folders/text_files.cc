@@ -7,15 +7,31 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "trainer/folders/component_error.h"
 
 namespace roost::trainer {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256U << 10;
+
+// An exception must not leave a thread; want of memory is told as such.
+Status Guarded(const std::function<Status(std::size_t)>& work, std::size_t i) {
+  try {
+    return work(i);
+  } catch (const std::bad_alloc&) {
+    return FailModule(OutOfMemory("Use fewer threads or smaller images."));
+  } catch (const std::exception& exception) {
+    return FailModule(LibraryError("RuntimeError", exception.what()));
+  }
+}
 
 }  // namespace
 
@@ -111,7 +127,7 @@ Status ParallelFor(std::size_t count, int threads, const std::function<Status(st
     while (!failed) {
       const std::size_t i = next++;
       if (i >= count) return;
-      Status done = work(i);
+      Status done = Guarded(work, i);
       if (done) continue;
       const std::lock_guard lock(mutex);
       failed = true;
@@ -124,7 +140,11 @@ Status ParallelFor(std::size_t count, int threads, const std::function<Status(st
   const auto wanted = threads > 0 ? static_cast<std::size_t>(threads)
                                   : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
   std::vector<std::thread> helpers;
-  for (std::size_t i = 1; i < std::min(wanted, count); ++i) helpers.emplace_back(run);
+  try {
+    for (std::size_t i = 1; i < std::min(wanted, count); ++i) helpers.emplace_back(run);
+  } catch (const std::system_error&) {
+    // Where the system gives fewer threads, those do.
+  }
   run();
   for (std::thread& helper : helpers) helper.join();
   if (error) return Fail(std::move(*error));

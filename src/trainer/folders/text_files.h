@@ -49,7 +49,8 @@ std::string Base64(std::string_view bytes);
 
 // Calls work(i) for every i below `count` on `threads` threads (0: one for each core). The numbers
 // are taken in their order; after a failure no further one is begun, and the error of the smallest
-// number that failed comes back, so it does not depend on the threads.
+// number that failed comes back, so it does not depend on the threads. An exception of `work` is an
+// error: 138 for want of memory, else 1000.
 Status ParallelFor(std::size_t count, int threads, const std::function<Status(std::size_t)>& work);
 
 }  // namespace roost::trainer

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,20 @@ std::string Duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+// Names of files and classes may hold line feeds and what moves a terminal's cursor.
+std::string InOneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\t' || (byte >= 0x20 && byte != 0x7F)) {
+      line += c;
+    } else {
+      line += fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return line;
 }
 
 Json ToJson(const EpochReport& report) {
@@ -47,8 +62,8 @@ void LogLine(const std::string& text, const char* level) {
   localtime_r(&seconds, &local);
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &local);
-  const std::string line =
-      fmt::format("{},{:03} {:<20} {:<10} {}\n", stamp, milliseconds, "train", level, text);
+  const std::string line = fmt::format("{},{:03} {:<20} {:<10} {}\n", stamp, milliseconds, "train",
+                                       level, InOneLine(text));
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);  // a log that is followed
 }
@@ -58,6 +73,11 @@ TrainLog::TrainLog(std::int64_t print_frequency, std::FILE* report_file, RunRepo
       report_file_(report_file),
       run_(run),
       terminal_(isatty(STDOUT_FILENO) != 0) {}
+
+TrainLog::~TrainLog() {
+  HideBar();
+  std::fflush(stdout);
+}
 
 void TrainLog::OnStart(std::int64_t height, std::int64_t width, std::int64_t batches) {
   LogLine(fmt::format("Start training epochs. Images of {} x {} pixels, {} batches an epoch.",
@@ -152,8 +172,13 @@ void TrainLog::HideBar() {
 void TrainLog::Tell(const Json& event) {
   if (report_file_ == nullptr) return;
   const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  std::fputs(line.c_str(), report_file_);
-  std::fflush(report_file_);
+  const bool written =
+      std::fputs(line.c_str(), report_file_) >= 0 && std::fflush(report_file_) == 0;
+  if (written || report_lost_) return;
+  report_lost_ = true;
+  HideBar();
+  LogLine(ErrnoError("writing the report", errno).message + ". Lines of it are missing.",
+          "WARNING");
 }
 
 }  // namespace roost::trainer

@@ -21,6 +21,9 @@ class TrainLog : public TrainObserver {
   // `report_file`: null for none. `run`: null outside a run.
   TrainLog(std::int64_t print_frequency, std::FILE* report_file, RunReport* run);
 
+  ~TrainLog() override;  // leaves a clean line for an error
+  TrainLog(const TrainLog&) = delete;
+
   void OnStart(std::int64_t height, std::int64_t width, std::int64_t batches) override;
   void OnBatch(const BatchReport& report) override;
   void OnEpoch(const EpochReport& report) override;
@@ -37,6 +40,7 @@ class TrainLog : public TrainObserver {
   RunReport* const run_;
   const bool terminal_;
   bool bar_ = false;
+  bool report_lost_ = false;
   std::chrono::steady_clock::time_point bar_at_{};
 };
 

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +10,7 @@
 
 #include "trainer/folders/component_error.h"
 #include "trainer/program/commands.h"
+#include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
 namespace {
@@ -16,7 +21,16 @@ void Print(const Error& error) {
   std::fprintf(stderr, "error%s: %s\n", number.c_str(), error.message.c_str());
 }
 
+// Where standard output is closed, the next file that is opened would take its place, and the log
+// would be written into a checkpoint.
+void OpenStandardFiles() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);  // the lowest number that is free
+  }
+}
+
 int Main(int argc, char** argv) {
+  OpenStandardFiles();
   CLI::App app(
       "Trains image classifiers natively, and the designer's image components as subcommands.\n"
       "Each reads and writes the typed folders of Azure ML's components.",
@@ -40,7 +54,8 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 
-  const Result<int> outcome = chosen();
+  signal(SIGXFSZ, SIG_IGN);  // so that a write beyond a limit fails and the error is told
+  const Result<int> outcome = GuardTorch("The input", chosen);
   if (!outcome) Print(outcome.error());
   if (!error_info.empty()) {
     const Status written = WriteErrorInfo(error_info, outcome ? nullptr : &outcome.error());

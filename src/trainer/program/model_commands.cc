@@ -4,6 +4,7 @@
 #include <string>
 
 #include "trainer/folders/component_error.h"
+#include "trainer/folders/model_directory.h"
 #include "trainer/models/export.h"
 #include "trainer/models/inspect.h"
 #include "trainer/models/pth.h"
@@ -12,6 +13,8 @@
 
 namespace roost::trainer {
 namespace {
+
+constexpr int kLargestSide = 1 << 15;  // beyond it counts of operations leave 64 bits
 
 struct UntrainedWords {
   fs::path output;
@@ -29,9 +32,8 @@ Result<int> WriteUntrained(const UntrainedWords& words, ModelFamily family) {
   ModelSpec spec = words.spec;
   if (family == ModelFamily::kDenseNet) spec.memory_efficient = words.memory_efficient;
   if (family == ModelFamily::kResNet) spec.zero_init_residual = words.zero_init_residual;
+  ROOST_TRY(PrepareModelFolder(words.output));
   ROOST_ASSIGN(const auto network, MakeNetwork(spec, 0, words.weights));
-  const Status made = MakeFolders(words.output);
-  if (!made) return tl::unexpected<Error>(AsOutputError(made.error()));
   const Status saved = SavePth(*network, words.output / kWeightsFile, StateNames::kDesigner);
   if (!saved) return tl::unexpected<Error>(AsOutputError(saved.error()));
   ROOST_TRY(WriteModelDirectory(words.output, spec));
@@ -79,7 +81,7 @@ void AddInspect(CLI::App& app, Command* chosen) {
   command->add_option("--classes", words->classes, "Of a network given by name")
       ->check(CLI::PositiveNumber);
   command->add_option("--image-size", words->side, "Side of the images")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kLargestSide));
   command->callback([=] {
     *chosen = [words]() -> Result<int> {
       if (words->name.empty() && words->folder.empty()) {
@@ -112,7 +114,7 @@ void AddExport(CLI::App& app, Command* chosen) {
   command->add_option("--trained-model", words->model, "Trained model directory")->required();
   command->add_option("--output-path", words->output, "File to write, e.g. model.onnx")->required();
   command->add_option("--image-size", words->side, "Side of the images")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kLargestSide));
   command->callback([=] {
     *chosen = [words]() -> Result<int> {
       ROOST_ASSIGN(const TrainedModel model, LoadTrainedModel(words->model));

@@ -7,9 +7,11 @@
 
 #include "trainer/folders/component_error.h"
 #include "trainer/folders/dataframe.h"
+#include "trainer/folders/folder_meta.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/trained_model.h"
 #include "trainer/train/evaluation.h"
+#include "trainer/train/options.h"
 #include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
@@ -28,6 +30,8 @@ Result<int> Score(const ScoreWords& words) {
   ROOST_ASSIGN(const ImageDirectory images, ImageDirectory::Open(words.dataset, kDataset));
   ROOST_ASSIGN(const auto source,
                ImageSource::Open(images, {.dataset = kDataset, .crop = words.crop}));
+  ROOST_TRY(PrepareOutputFolder(words.output));
+  OutputGuard guard({words.output});
   ROOST_ASSIGN(auto writer, DataFrameWriter::Create(
                                 words.output, ScoreSchema(model.spec.labels, images.labelled())));
   model.network->ToChannelsLast();
@@ -62,6 +66,7 @@ Result<int> Score(const ScoreWords& words) {
     return FailModule(InvalidDataset(kDataset, "none of its images can be read"));
   }
   ROOST_TRY(writer.Finish());
+  guard.Keep();
   std::printf("%zu images scored\n", images.size() - unreadable->size());
   return 0;
 }
@@ -81,7 +86,7 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
       ->add_option("--crop", words->crop,
                    "Side of the middle that is looked at: what --random-resized-crop was when "
                    "the model was trained (0: whole images)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, kLargestCrop));
   command->callback([=] { *chosen = [words] { return Score(*words); }; });
 }
 

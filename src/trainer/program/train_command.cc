@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "trainer/folders/component_error.h"
+#include "trainer/folders/model_directory.h"
 #include "trainer/models/pth.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/component_log.h"
@@ -35,9 +37,42 @@ std::atomic<bool> interrupted = false;
 void EndAtSignals() {
   struct sigaction action {};
   action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second one ends at once
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
+  // A second one ends at once. Reading and writing go on where a signal comes between.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(number, nullptr, &before);
+    if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;  // nohup
+    sigaction(number, &action, nullptr);
+  }
+}
+
+bool SameFolder(const fs::path& one, const fs::path& other) {
+  std::error_code ignored;
+  return fs::equivalent(one, other, ignored);
+}
+
+// Before hours of training, not after them.
+Status PrepareOutput(const TrainWords& words) {
+  for (const fs::path& input : {words.untrained, words.training, words.validation}) {
+    if (!SameFolder(words.output, input)) continue;
+    return FailModule(
+        FailedToWriteOutputs(words.output.string() + " is the folder of an input, too",
+                             "Choose another folder for the trained model."));
+  }
+  return PrepareModelFolder(words.output);
+}
+
+// Two trainings would each overwrite what the other keeps.
+Result<std::optional<FileLock>> LockCheckpoints(const fs::path& folder) {
+  if (folder.empty()) return std::optional<FileLock>();
+  ROOST_TRY(MakeFolders(folder));
+  Result<FileLock> lock = FileLock::Acquire(folder / "lock");
+  if (lock) return std::optional<FileLock>(std::move(*lock));
+  if (lock.error().code != ErrorCode::kUnavailable) return tl::unexpected<Error>(lock.error());
+  return Fail(ErrorCode::kUnavailable, "Another training writes its checkpoints into " +
+                                           folder.string() +
+                                           ". Wait for its end or take another folder.");
 }
 
 struct CloseFile {
@@ -73,8 +108,13 @@ void ShowValidation(Classifier& network, const ImageDirectory& validation,
 }
 
 Result<int> RunTraining(const TrainWords& words) {
+  signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to lose a training
   ROOST_TRY(CheckTrainOptions(words.options));
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
+  if (spec.trained()) {
+    return FailModule(InvalidModel(words.untrained.string(), "it is trained already",
+                                   "Give what resnet or densenet wrote."));
+  }
   LogLine("Data start loading.");
   ROOST_ASSIGN(const ImageDirectory training,
                ImageDirectory::Open(words.training, kTrainingDataset));
@@ -84,7 +124,9 @@ Result<int> RunTraining(const TrainWords& words) {
   for (const std::string& name : training.classes())
     classes += (classes.empty() ? "" : ", ") + name;
   LogLine("Dataset classes: " + classes);
-  if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset));
+  ROOST_TRY(CheckTrainData(training, validation, words.options));
+  ROOST_TRY(PrepareOutput(words));
+  ROOST_ASSIGN(const auto lock, LockCheckpoints(words.options.checkpoint_folder));
   ROOST_ASSIGN(const File report, OpenReport(words.report));
 
   LogLine("Start building model. " + spec.model_name);
@@ -137,10 +179,12 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
 
   add("--schedule", to.schedule, "How the learning rate falls: polynomial or cosine")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ScheduleKind>{
-          {"polynomial", ScheduleKind::kPolynomial}, {"cosine", ScheduleKind::kCosine}}));
+          {"polynomial", ScheduleKind::kPolynomial}, {"cosine", ScheduleKind::kCosine}}))
+      ->option_text("TEXT=polynomial");
   add("--optimizer", to.optimizer, "sgd or adamw")
       ->transform(CLI::CheckedTransformer(std::map<std::string, OptimizerKind>{
-          {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}));
+          {"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}))
+      ->option_text("TEXT=sgd");
   add("--momentum", to.momentum, "Nesterov's, of SGD");
   add("--weight-decay", to.weight_decay, "Of all weights");
   add("--label-smoothing", to.label_smoothing, "Share that goes to all classes");

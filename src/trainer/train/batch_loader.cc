@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstring>
 #include <numeric>
+#include <system_error>
 
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
+#include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
 namespace {
@@ -44,8 +46,18 @@ BatchLoader::BatchLoader(const SampleSource& source, std::vector<std::size_t> or
   for (std::unique_ptr<Slot>& slot : slots_) slot = std::make_unique<Slot>();
   const std::size_t first = next_in_;
   for (std::size_t i = 0; i < slots_.size() && first + i < batch_count_; ++i) Open(first + i);
-  for (int i = 0; i < std::max(options_.threads, 1); ++i) {
-    threads_.emplace_back([this] { Work(); });
+  StartThreads();
+}
+
+// No more threads than samples that can be read at once. Where the system gives fewer, those do.
+void BatchLoader::StartThreads() {
+  const std::size_t samples = std::min(slots_.size() * options_.batch_size, order_.size());
+  const std::size_t wanted = std::min(static_cast<std::size_t>(std::max(options_.threads, 1)),
+                                      std::max<std::size_t>(samples, 1));
+  try {
+    while (threads_.size() < wanted) threads_.emplace_back([this] { Work(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;
   }
 }
 
@@ -74,7 +86,7 @@ void BatchLoader::Open(std::size_t batch) {
     slot.batch.bytes = std::move(memory_.back());
     memory_.pop_back();
   }
-  slot.batch.bytes.resize(options_.batch_size * source_.sample_bytes());
+  slot.batch.bytes.resize(slot.expected * source_.sample_bytes());
   const auto first = order_.begin() + static_cast<std::ptrdiff_t>(batch * options_.batch_size);
   slot.batch.samples.assign(first, first + static_cast<std::ptrdiff_t>(slot.expected));
 }
@@ -96,7 +108,9 @@ void BatchLoader::Work() {
     const std::size_t sample = slot.batch.samples[place];
     std::uint8_t* const to = slot.batch.bytes.data() + place * source_.sample_bytes();
     lock.unlock();
-    Status outcome = source_.Fill(sample, to);
+    // An exception must not leave the thread; want of memory is told as such.
+    Status outcome =
+        GuardTorch("The dataset", [&]() -> Status { return source_.Fill(sample, to); });
     lock.lock();
     slot.outcomes[place] = std::move(outcome);
     if (++slot.done == slot.expected) ready_.notify_one();

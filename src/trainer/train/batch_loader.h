@@ -69,6 +69,7 @@ class BatchLoader {
     std::vector<Status> outcomes{};
   };
 
+  void StartThreads();
   void Work();
   std::size_t SizeOf(std::size_t batch) const;
   void Open(std::size_t batch);

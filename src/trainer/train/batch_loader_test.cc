@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <new>
 #include <set>
 
 #include "trainer/folders/component_error.h"
@@ -25,12 +26,14 @@ class Numbers : public SampleSource {
       return roost::Fail(ErrorCode::kInvalidArgument,
                          "sample " + std::to_string(index) + " is broken");
     }
+    if (no_memory.count(index) > 0) throw std::bad_alloc();
     if (fatal.count(index) > 0) return FailModule(InvalidDataset("Training dataset", "it is"));
     for (int i = 0; i < 3; ++i) to[i] = static_cast<std::uint8_t>(index);
     return {};
   }
   std::set<std::size_t> broken{};
   std::set<std::size_t> fatal{};
+  std::set<std::size_t> no_memory{};
   bool uneven_times = false;
 };
 
@@ -49,6 +52,25 @@ std::vector<std::vector<std::size_t>> ReadAll(BatchLoader& loader) {
     batches.push_back(batch.samples);
     loader.Recycle(std::move(batch));
   }
+}
+
+TEST(BatchLoaderTest, WantOfMemoryInAThreadIsAnError) {
+  Numbers numbers;
+  numbers.no_memory = {2};
+  BatchLoader loader(numbers, {0, 1, 2, 3}, {.batch_size = 2, .threads = 2});
+  ASSERT_TRUE(loader.Next());
+  const auto second = loader.Next();
+  ASSERT_FALSE(second);
+  EXPECT_EQ(ModuleErrorOf(second.error())->number, 138);
+}
+
+// More than any system gives; and memory for no more than the samples that there are.
+TEST(BatchLoaderTest, TakesNoMoreThreadsAndMemoryThanItNeeds) {
+  const Numbers numbers;
+  BatchLoader loader(numbers, {0, 1, 2},
+                     {.batch_size = std::size_t{1} << 40U, .threads = 1'000'000'000});
+  const auto batches = ReadAll(loader);
+  EXPECT_THAT(batches, ElementsAre(ElementsAre(0, 1, 2)));
 }
 
 TEST(BatchLoaderTest, GivesTheSameForAnyNumberOfThreads) {

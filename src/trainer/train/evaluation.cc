@@ -28,6 +28,7 @@ Result<std::vector<std::string>> ForEachBatch(
       {.batch_size = static_cast<std::size_t>(options.batch_size), .threads = options.threads});
   std::vector<std::string> unreadable;
   while (true) {
+    if (options.interrupt != nullptr && *options.interrupt) return unreadable;
     ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
     if (!batch) return unreadable;
     unreadable.insert(unreadable.end(), batch->unreadable.begin(), batch->unreadable.end());
@@ -79,6 +80,8 @@ Result<Evaluation> Evaluate(Classifier& model, const ImageDirectory& images,
       });
   ROOST_TRY(unreadable);
   evaluation.unreadable = std::move(*unreadable);
+  evaluation.interrupted = options.interrupt != nullptr && *options.interrupt;
+  if (evaluation.interrupted) return evaluation;
   if (evaluation.images == 0) {
     return FailModule(InvalidDataset("Validation dataset", "none of its images can be read"));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -20,6 +21,7 @@ struct EvaluationOptions {
   std::int64_t batch_size = 16;
   int threads = 1;
   bool channels_last = true;
+  const std::atomic<bool>* interrupt = nullptr;  // ends an evaluation early; null: nothing does
 };
 
 // Sentences name images that were left out.
@@ -34,6 +36,7 @@ struct Evaluation {
   double top1 = 0;  // share of images whose likeliest class is right
   double top5 = 0;  // the same for the five likeliest, or all where there are fewer
   std::vector<std::string> unreadable{};
+  bool interrupted = false;  // the numbers are of a part of the images, perhaps of none
 };
 // Sets the model to evaluation. Errors: 18 when no image can be read, and as the source's.
 Result<Evaluation> Evaluate(Classifier& model, const ImageDirectory& images,

@@ -106,6 +106,13 @@ Status ImageSource::FillMiddle(std::size_t index, std::uint8_t* to) const {
   const int side = static_cast<int>(options_.crop);
   const int shorter = static_cast<int>(static_cast<double>(side) / kMiddleShare + 0.5);
   const auto [width, height] = ShorterSideTo(decoded.image.width, decoded.image.height, shorter);
+  if (static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) >
+      DecodeLimits{}.max_pixels) {
+    return Fail(ErrorCode::kTooLarge, images_.PathOf(index).string() +
+                                          ": it is so narrow that it would have " +
+                                          std::to_string(width) + " x " + std::to_string(height) +
+                                          " pixels with the shorter side that is asked for");
+  }
   const Image middle =
       CenterCropImage(ResizeImage(decoded.image, width, height, Filter::kBilinear), side, side);
   std::memcpy(to, middle.pixels.data(), middle.pixels.size());

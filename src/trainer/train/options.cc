@@ -8,6 +8,9 @@
 namespace roost::trainer {
 namespace {
 
+constexpr double kMost = 1e9;        // of anything counted: a larger number is a slip
+constexpr double kMostMixup = 1000;  // where shares are a half each; far more make no numbers
+
 // Gathers sentences; the first one with a number gives the error its number.
 class Problems {
  public:
@@ -41,25 +44,40 @@ Status CheckTrainOptions(const TrainOptions& options) {
     problems.Require(std::isfinite(value) && value >= bound,
                      NotGreaterThanOrEqualTo(name, value, bound));
   };
-  above("Epochs", static_cast<double>(options.epochs), 0);
-  above("Batch size", static_cast<double>(options.batch_size), 0);
-  at_least("Warmup step number", static_cast<double>(options.warmup_epochs), 0);
-  above("Learning rate", options.learning_rate, 0);
-  above("Patience", static_cast<double>(options.patience), 0);
-  above("Print frequency", static_cast<double>(options.print_frequency), 0);
+  const auto counts = [&](const char* name, std::int64_t value) {
+    above(name, static_cast<double>(value), 0);
+    problems.Require(static_cast<double>(value) <= kMost, NotInRange(name, 1, kMost));
+  };
+  const auto counts_or_none = [&](const char* name, std::int64_t value, double most = kMost) {
+    at_least(name, static_cast<double>(value), 0);
+    problems.Require(static_cast<double>(value) <= most, NotInRange(name, 0, most));
+  };
+  counts("Epochs", options.epochs);
+  counts("Batch size", options.batch_size);
+  counts_or_none("Warmup step number", options.warmup_epochs);
+  if (std::isinf(options.learning_rate)) {
+    problems.Add(NotInRange("Learning rate", "It must be a finite number."));
+  } else {
+    above("Learning rate", options.learning_rate, 0);
+  }
+  counts("Patience", options.patience);
+  counts("Print frequency", options.print_frequency);
 
   at_least("momentum", options.momentum, 0);
   problems.Require(options.momentum < 1, NotInRange("momentum", 0, 1));
   at_least("weight decay", options.weight_decay, 0);
   problems.Require(options.label_smoothing >= 0 && options.label_smoothing < 1,
                    NotInRange("label smoothing", 0, 1));
-  at_least("mixup", options.mixup, 0);
+  problems.Require(options.mixup >= 0 && options.mixup <= kMostMixup,
+                   NotInRange("mixup", 0, kMostMixup));
   problems.Require(options.ema >= 0 && options.ema < 1, NotInRange("ema", 0, 1));
   at_least("clip norm", options.clip_norm, 0);
-  above("accumulate", static_cast<double>(options.accumulate), 0);
-  at_least("random resized crop", static_cast<double>(options.random_resized_crop), 0);
-  at_least("threads", options.threads, 0);
-  at_least("checkpoint every", static_cast<double>(options.checkpoint_every), 0);
+  counts("accumulate", options.accumulate);
+  counts_or_none("random resized crop", options.random_resized_crop, kLargestCrop);
+  counts_or_none("threads", options.threads, kMostThreads);
+  counts_or_none("checkpoint every", options.checkpoint_every);
+  problems.Require(options.unreadable_images_limit >= 0 && options.unreadable_images_limit <= 1,
+                   NotInRange("unreadable images limit", 0, 1));
   if (options.checkpoint_every > 0 && options.checkpoint_folder.empty()) {
     problems.Add(NotInRange("checkpoint every", "It needs a checkpoint folder."));
   }

@@ -44,6 +44,10 @@ struct TrainOptions {
   double unreadable_images_limit = 0.05;  // share of the data set above which a training is refused
 };
 
+// The side of a crop stays far from the limit of pixels that an image may have.
+inline constexpr std::int64_t kLargestCrop = 8192;
+inline constexpr int kMostThreads = 1024;
+
 // All problems at once; where a designer's parameter is meant with its number and sentence.
 Status CheckTrainOptions(const TrainOptions& options);
 

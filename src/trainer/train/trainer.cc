@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "base/digest.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
 #include "trainer/train/batch_loader.h"
@@ -44,12 +45,32 @@ int ThreadsOf(const TrainOptions& options) {
                              : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// What the component refuses before it trains.
-Status CheckData(const ImageDirectory& training, const ImageDirectory& validation,
-                 const TrainOptions& options) {
+// An image directory may list images whose category is unknown, as a COCO file may.
+Status CheckEachHasAClass(const ImageDirectory& images, const char* dataset) {
+  std::size_t count = 0;
+  std::size_t first = 0;
+  for (std::size_t i = images.size(); i-- > 0;) {
+    if (images.ClassOf(i) >= 0) continue;
+    ++count;
+    first = i;
+  }
+  if (count == 0) return {};
+  return FailModule(InvalidDataset(dataset,
+                                   std::to_string(count) + " of its images have no category, " +
+                                       std::string(images.FileName(first)) + " the first",
+                                   "Give each image a category, or remove its line from the "
+                                   "list of images."));
+}
+
+}  // namespace
+
+Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& validation,
+                      const TrainOptions& options) {
   constexpr const char* kHint = "Label images by the folders given to Convert to Image Directory.";
   if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset, kHint));
   if (!validation.labelled()) return FailModule(NotLabeledDataset(kValidationDataset, kHint));
+  ROOST_TRY(CheckEachHasAClass(training, kTrainingDataset));
+  ROOST_TRY(CheckEachHasAClass(validation, kValidationDataset));
   if (training.classes() != validation.classes()) {
     return FailModule(InvalidDataset(
         kValidationDataset, "its categories are not those of the training dataset",
@@ -63,6 +84,8 @@ Status CheckData(const ImageDirectory& training, const ImageDirectory& validatio
   return {};
 }
 
+namespace {
+
 // Beta(alpha, alpha) by two gamma draws of a generator that (seed, epoch, batch) decides.
 double MixShare(double alpha, std::uint64_t seed, std::int64_t epoch, std::int64_t batch) {
   Random key(seed, static_cast<std::uint64_t>(epoch),
@@ -72,6 +95,17 @@ double MixShare(double alpha, std::uint64_t seed, std::int64_t epoch, std::int64
   const double one = gamma(generator);
   const double other = gamma(generator);
   return one + other > 0 ? one / (one + other) : 1;
+}
+
+// "48 (0123456789abcdef)": their count, and a digest of names and classes, so that a training does
+// not go on with another split of as many images.
+std::string NamesOf(const ImageDirectory& images) {
+  Hasher digest;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    digest.Update(images.FileName(i));
+    digest.Update("\n" + std::to_string(images.ClassOf(i)) + "\n");
+  }
+  return std::to_string(images.size()) + " (" + digest.Finish().Hex().substr(0, 16) + ")";
 }
 
 std::map<std::string, std::string> SettingsOf(const Classifier& model,
@@ -90,8 +124,8 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
       {"model", model.options().name},
       {"pretrained", model.options().pretrained ? "true" : "false"},
       {"classes", classes},
-      {"training images", std::to_string(training.size())},
-      {"validation images", std::to_string(validation.size())},
+      {"training images", NamesOf(training)},
+      {"validation images", NamesOf(validation)},
       {"epochs", std::to_string(options.epochs)},
       {"batch size", std::to_string(options.batch_size)},
       {"warmup step number", std::to_string(options.warmup_epochs)},
@@ -131,9 +165,9 @@ class Training {
     while (!at_.ended) {
       ROOST_ASSIGN(const bool whole, TrainEpoch());
       if (!whole) return Interrupted();
-      ROOST_TRY(EndEpoch());
+      ROOST_ASSIGN(const bool judged, EndEpoch());
+      if (!judged) return Interrupted();
     }
-    ROOST_TRY(writer_.Wait());
     return std::move(at_.outcome);
   }
 
@@ -143,9 +177,14 @@ class Training {
   Result<bool> TrainEpoch();
   Status TrainBatch(const Batch& batch, double seconds_before);
   at::Tensor LossOf(const at::Tensor& logits, const at::Tensor& targets, double share) const;
+  bool StepEnds() const {
+    return at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_;
+  }
   void EndStep();
-  Status EndEpoch();
+  Result<bool> EndEpoch();
+  Error NoNumber(const std::string& which) const;
   Status Save(bool wait);
+  void NoteLost(const Error& error);
   Result<TrainOutcome> Interrupted();
 
   Classifier& model_;
@@ -202,8 +241,10 @@ Status Training::GoOnFrom(Checkpoint checkpoint) {
   at_.optimizer.clear();
   at_.average.clear();
   at_.outcome.end = TrainOutcome::End::kAllEpochs;
-  observer_.OnNote("Going on from the checkpoint at epoch " + std::to_string(at_.epoch + 1) +
-                   ", batch " + std::to_string(at_.next_batch) + ".");
+  observer_.OnNote(at_.ended
+                       ? "The training of the checkpoint had ended already."
+                       : "Going on from the checkpoint at epoch " + std::to_string(at_.epoch + 1) +
+                             ", batch " + std::to_string(at_.next_batch) + ".");
   return {};
 }
 
@@ -241,7 +282,11 @@ Result<bool> Training::TrainEpoch() {
     }
     ++at_.next_batch;
     at_.sums.wait_seconds = waited_before + loader.waited_seconds();
-    if (!batch->samples.empty()) ROOST_TRY(TrainBatch(*batch, SecondsSince(start)));
+    if (!batch->samples.empty()) {
+      ROOST_TRY(TrainBatch(*batch, SecondsSince(start)));
+    } else if (StepEnds()) {
+      EndStep();  // of the batches before
+    }
     at_.sums.seconds += SecondsSince(start);
     loader.Recycle(std::move(*batch));
     if (options_.checkpoint_every > 0 && at_.next_batch % options_.checkpoint_every == 0 &&
@@ -277,14 +322,12 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
   const at::Tensor loss = LossOf(logits, targets, share);
   const double loss_value = loss.item().toDouble();
   if (!std::isfinite(loss_value)) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "The loss is no number any more in epoch " + std::to_string(at_.epoch + 1) +
-                    ", batch " + std::to_string(at_.next_batch) +
-                    ". Take a lower learning rate than " + at_.settings["learning rate"] +
-                    ", a warm-up, or a bound on the gradients' norm.");
+    return tl::unexpected<Error>(NoNumber("The loss is no number any more in epoch " +
+                                          std::to_string(at_.epoch + 1) + ", batch " +
+                                          std::to_string(at_.next_batch)));
   }
   (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss).backward();
-  if (at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_) EndStep();
+  if (StepEnds()) EndStep();
 
   const double wrong =
       static_cast<double>(count) - logits.detach().argmax(1).eq(targets).sum().item().toDouble();
@@ -311,6 +354,13 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
   return {};
 }
 
+Error Training::NoNumber(const std::string& which) const {
+  return {ErrorCode::kInvalidArgument,
+          which + ". Take a lower learning rate than " + at_.settings.at("learning rate") +
+              ", a warm-up, or a bound on the gradients' norm.",
+          {}};
+}
+
 void Training::EndStep() {
   if (options_.clip_norm > 0) optimizer_.ClipNorm(options_.clip_norm);
   optimizer_.Step(learning_rate_);
@@ -318,7 +368,8 @@ void Training::EndStep() {
   if (average_) average_->Add(model_.State());
 }
 
-Status Training::EndEpoch() {
+// False: interrupted before all validation images were seen.
+Result<bool> Training::EndEpoch() {
   const double train_seconds = at_.sums.seconds;
   const Clock::time_point start = Clock::now();
   // The averaged weights are what is used later, so they are what is judged.
@@ -330,7 +381,19 @@ Status Training::EndEpoch() {
   ROOST_ASSIGN(const Evaluation evaluation, Evaluate(model_, validation_, *validation_images_,
                                                      {.batch_size = options_.batch_size,
                                                       .threads = ThreadsOf(options_),
-                                                      .channels_last = options_.channels_last}));
+                                                      .channels_last = options_.channels_last,
+                                                      .interrupt = &interrupt_}));
+  if (evaluation.interrupted) {
+    if (average_) ROOST_TRY(model_.LoadState(own, "the weights of the last step"));
+    return false;
+  }
+  // Such weights must not count as the best: their accuracy means nothing.
+  if (!std::isfinite(evaluation.loss)) {
+    return tl::unexpected<Error>(
+        NoNumber("The loss of the validation images is no number after "
+                 "epoch " +
+                 std::to_string(at_.epoch + 1)));
+  }
   for (const std::string& sentence : evaluation.unreadable) {
     if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
   }
@@ -365,11 +428,17 @@ Status Training::EndEpoch() {
     at_.outcome.end = TrainOutcome::End::kEarlyStop;
   }
   at_.ended = at_.ended || at_.epoch >= options_.epochs;
-  return Save(/*wait=*/at_.ended);
+  const Status saved = Save(/*wait=*/at_.ended);
+  if (!saved) NoteLost(saved.error());
+  return true;
 }
 
-// A checkpoint that cannot be written in the middle of a training is a note: the one before it is
-// still there, and the next may succeed.
+// A checkpoint that cannot be written is a note: the one before it is still there and the next may
+// succeed; at the end the model itself is still to be saved. Only an interruption needs it.
+void Training::NoteLost(const Error& error) {
+  observer_.OnNote("The last checkpoint could not be written: " + error.message);
+}
+
 Status Training::Save(bool wait) {
   if (options_.checkpoint_folder.empty()) return {};
   Checkpoint checkpoint = at_;
@@ -379,9 +448,7 @@ Status Training::Save(bool wait) {
   if (average_) checkpoint.average = CopyOf(average_->state());
   Status outcome = writer_.Write(std::move(checkpoint));
   if (wait) return writer_.Wait();
-  if (!outcome) {
-    observer_.OnNote("The last checkpoint could not be written: " + outcome.error().message);
-  }
+  if (!outcome) NoteLost(outcome.error());
   return {};
 }
 
@@ -397,7 +464,7 @@ Result<TrainOutcome> Train(Classifier& model, const ImageDirectory& training,
                            const ImageDirectory& validation, const TrainOptions& options,
                            const std::atomic<bool>& interrupt, TrainObserver& observer) {
   ROOST_TRY(CheckTrainOptions(options));
-  ROOST_TRY(CheckData(training, validation, options));
+  ROOST_TRY(CheckTrainData(training, validation, options));
   if (options.deterministic) at::globalContext().setDeterministicAlgorithms(true, false);
   return GuardTorch(kTrainingDataset, [&]() -> Result<TrainOutcome> {
     return Training(model, training, validation, options, interrupt, observer).Run();

@@ -64,6 +64,11 @@ struct TrainOutcome {
   ModelState best{};  // weights of the best epoch, on the CPU
 };
 
+// What the component refuses before it trains; Train asks it, too. Errors: 24 and 18 for images
+// without categories or with others, 7 for a batch size above the number of images.
+Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& validation,
+                      const TrainOptions& options);
+
 // Trains as the designer's Train PyTorch Model promises, see docs/trainer.md. `model` has the
 // weights of the last step at the end; `best` those of the epoch with the highest accuracy on the
 // validation images (the first of equals).
