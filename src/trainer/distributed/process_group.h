@@ -42,10 +42,8 @@ class ProcessGroup {
   virtual Status Wait(std::unique_ptr<Pending> pending) = 0;
   // Gives all processes the values of rank 0, in place. Shapes and types must be the same.
   virtual Status Broadcast(const std::vector<at::Tensor>& tensors) = 0;
-  // An error, in the words that `difference` finds for the two texts, when this process's text is
-  // not that of rank 0. `name` is new with each call.
-  virtual Status CheckSame(const std::string& name, const std::string& text,
-                           const std::string& difference) = 0;
+  // The text that rank 0 gives under this name, which is new with each call.
+  virtual Result<std::string> TextOfFirst(const std::string& name, const std::string& own) = 0;
   // Tells the others that this process has failed and why; their calls fail from now on.
   virtual void Abort(const Error& error) = 0;
 

@@ -183,26 +183,26 @@ class GlooGroup : public ProcessGroup {
     return {};
   }
 
-  Status CheckSame(const std::string& name, const std::string& text,
-                   const std::string& difference) override {
-    const std::string key = "same/" + name;
-    if (rank() == 0) {
-      store_->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-      return {};
-    }
-    const Clock::time_point deadline = Clock::now() + limit_;
-    while (!store_->check({key})) {
-      if (Clock::now() > deadline) return tl::unexpected<Error>(watch_->Explain(std::nullopt));
-      if (const std::optional<Error> verdict = TakeVerdict()) {
-        return tl::unexpected<Error>(*verdict);
+  Result<std::string> TextOfFirst(const std::string& name, const std::string& own) override {
+    const std::string key = "text/" + name;
+    try {
+      if (rank() == 0) {
+        store_->set(key, std::vector<std::uint8_t>(own.begin(), own.end()));
+        return own;
       }
-      std::this_thread::sleep_for(milliseconds(10));
+      const Clock::time_point deadline = Clock::now() + limit_;
+      while (!store_->check({key})) {
+        if (const std::optional<Error> verdict = TakeVerdict()) {
+          return tl::unexpected<Error>(*verdict);
+        }
+        if (Clock::now() > deadline) return tl::unexpected<Error>(watch_->Explain(std::nullopt));
+        std::this_thread::sleep_for(milliseconds(10));
+      }
+      const std::vector<std::uint8_t> found = store_->get(key);
+      return std::string(found.begin(), found.end());
+    } catch (const std::exception& exception) {
+      return tl::unexpected<Error>(watch_->Explain(SentenceOf(exception)));
     }
-    const std::vector<std::uint8_t> found = store_->get(key);
-    const std::string first(found.begin(), found.end());
-    if (first == text) return {};
-    return Fail(ErrorCode::kConflict, difference + " Rank 0 has " + first + "; rank " +
-                                          std::to_string(rank()) + " has " + text + ".");
   }
 
   void Abort(const Error& error) override {

@@ -1,9 +1,15 @@
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/Generator.h>
+#include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +17,8 @@
 #include <optional>
 #include <string>
 
+#include "trainer/distributed/launch.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/folders/model_directory.h"
 #include "trainer/models/pth.h"
@@ -30,6 +38,8 @@ struct TrainWords {
   fs::path untrained, training, validation, output, report;
   TrainOptions options;
   WeightWords weights;
+  LaunchFlags launch;
+  double group_timeout = 1800;  // seconds; as PyTorch's for Gloo
 };
 
 std::atomic<bool> interrupted = false;
@@ -75,6 +85,54 @@ Result<std::optional<FileLock>> LockCheckpoints(const fs::path& folder) {
                                            ". Wait for its end or take another folder.");
 }
 
+// Once the group has agreed to end, a launcher may end the slower processes.
+void EndInPeace() {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) signal(number, SIG_IGN);
+}
+
+// A rank other than the first: what it has to say goes to its error output.
+class QuietLog : public TrainObserver {
+ public:
+  explicit QuietLog(int rank) : rank_(rank) {}
+  void OnStart(std::int64_t, std::int64_t, std::int64_t) override {}
+  void OnBatch(const BatchReport&) override {}
+  void OnEpoch(const EpochReport&) override {}
+  void OnUnreadable(const std::string& sentence) override {
+    std::fprintf(stderr, "rank %d: An image is left out: %s\n", rank_, sentence.c_str());
+  }
+  void OnNote(const std::string&) override {}
+
+ private:
+  const int rank_;
+};
+
+// Null for a single process.
+Result<std::unique_ptr<ProcessGroup>> JoinGroup(const TrainWords& words) {
+  if (!std::isfinite(words.group_timeout) || words.group_timeout <= 0) {
+    return FailModule(NotGreaterThan("process group timeout", words.group_timeout, 0));
+  }
+  ROOST_ASSIGN(const Launch launch, ResolveLaunch(words.launch, LaunchEnvironment()));
+  if (launch.world_size == 1) return std::unique_ptr<ProcessGroup>();
+  const double milliseconds = std::min(words.group_timeout, 1e6) * 1000;
+  if (launch.rank == 0) {
+    LogLine("Waiting for " + std::to_string(launch.world_size) + " processes at " +
+            launch.master_addr + ":" + std::to_string(launch.master_port) + ", as " +
+            launch.source + " say.");
+  }
+  return ProcessGroup::Connect(launch,
+                               std::chrono::milliseconds(static_cast<std::int64_t>(milliseconds)));
+}
+
+// Processes that share a machine share its cores, unless OMP_NUM_THREADS or a launcher that binds
+// them to cores has said otherwise.
+void ShareCores(int processes_here) {
+  const char* const chosen = std::getenv("OMP_NUM_THREADS");
+  if (chosen != nullptr && *chosen != 0) return;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  const int share = std::max(1, static_cast<int>(cores) / processes_here);
+  if (share < at::get_num_threads()) at::set_num_threads(share);
+}
+
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -107,15 +165,22 @@ void ShowValidation(Classifier& network, const ImageDirectory& validation,
   if (!shown) LogLine("The validation is not shown: " + shown.error().message, "WARNING");
 }
 
-Result<int> RunTraining(const TrainWords& words) {
-  signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to lose a training
-  ROOST_TRY(CheckTrainOptions(words.options));
+Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
+  const bool first = group == nullptr || group->rank() == 0;
+  const auto log_line = [&](const std::string& text, const char* level = "INFO") {
+    if (first) LogLine(text, level);
+  };
+  if (group != nullptr) {
+    ShareCores(group->local_size());
+    log_line(fmt::format("{} processes train together, with a learning rate of {} x {}.",
+                         group->size(), words.options.learning_rate, group->size()));
+  }
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
   if (spec.trained()) {
     return FailModule(InvalidModel(words.untrained.string(), "it is trained already",
                                    "Give what resnet or densenet wrote."));
   }
-  LogLine("Data start loading.");
+  log_line("Data start loading.");
   ROOST_ASSIGN(const ImageDirectory training,
                ImageDirectory::Open(words.training, kTrainingDataset));
   ROOST_ASSIGN(const ImageDirectory validation,
@@ -123,34 +188,54 @@ Result<int> RunTraining(const TrainWords& words) {
   std::string classes;
   for (const std::string& name : training.classes())
     classes += (classes.empty() ? "" : ", ") + name;
-  LogLine("Dataset classes: " + classes);
-  ROOST_TRY(CheckTrainData(training, validation, words.options));
-  ROOST_TRY(PrepareOutput(words));
-  ROOST_ASSIGN(const auto lock, LockCheckpoints(words.options.checkpoint_folder));
-  ROOST_ASSIGN(const File report, OpenReport(words.report));
+  log_line("Dataset classes: " + classes);
+  ROOST_TRY(
+      CheckTrainData(training, validation, words.options, group == nullptr ? 1 : group->size()));
+  if (first) ROOST_TRY(PrepareOutput(words));
+  ROOST_ASSIGN(const auto lock,
+               LockCheckpoints(first ? words.options.checkpoint_folder : fs::path()));
+  ROOST_ASSIGN(const File report, OpenReport(first ? words.report : fs::path()));
 
-  LogLine("Start building model. " + spec.model_name);
+  log_line("Start building model. " + spec.model_name);
   at::manual_seed(static_cast<std::uint64_t>(words.options.random_seed));
-  ROOST_ASSIGN(
-      const auto network,
-      MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()), words.weights));
-  const std::unique_ptr<RunReport> run = RunReport::FromEnvironment();
+  WeightWords weights = words.weights;
+  weights.from_others = !first;
+  ROOST_ASSIGN(const auto network,
+               MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()), weights));
+  const std::unique_ptr<RunReport> run = first ? RunReport::FromEnvironment() : nullptr;
   TrainLog log(words.options.print_frequency, report.get(), run.get());
+  QuietLog quiet(first ? 0 : group->rank());
   EndAtSignals();
   ROOST_ASSIGN(const TrainOutcome outcome,
-               Train(*network, training, validation, words.options, interrupted, log));
-  if (outcome.end == TrainOutcome::End::kInterrupted) {
-    LogLine(words.options.checkpoint_folder.empty()
-                ? "Interrupted; without a checkpoint folder nothing was kept."
-                : "Interrupted; the same command goes on from " +
-                      words.options.checkpoint_folder.string() + ".",
-            "WARNING");
-    return kInterruptedExit;
+               Train(*network, training, validation, words.options, interrupted,
+                     first ? static_cast<TrainObserver&>(log) : quiet, group));
+  const bool is_interrupted = outcome.end == TrainOutcome::End::kInterrupted;
+  if (is_interrupted) {
+    log_line(words.options.checkpoint_folder.empty()
+                 ? "Interrupted; without a checkpoint folder nothing was kept."
+                 : "Interrupted; the same command goes on from " +
+                       words.options.checkpoint_folder.string() + ".",
+             "WARNING");
+  } else if (first) {
+    const Status saved = SaveTrained(*network, outcome, spec, training, words.output);
+    if (!saved) return tl::unexpected<Error>(AsOutputError(saved.error()));
+    if (run) ShowValidation(*network, validation, words.options, *run);
   }
-  const Status saved = SaveTrained(*network, outcome, spec, training, words.output);
-  if (!saved) return tl::unexpected<Error>(AsOutputError(saved.error()));
-  if (run) ShowValidation(*network, validation, words.options, *run);
-  return 0;
+  if (group != nullptr) {
+    if (is_interrupted) EndInPeace();
+    ROOST_TRY(group->Barrier());  // nobody ends before all is written
+  }
+  return is_interrupted ? kInterruptedExit : 0;
+}
+
+Result<int> RunTraining(const TrainWords& words) {
+  signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to lose a training
+  ROOST_TRY(CheckTrainOptions(words.options));
+  ROOST_ASSIGN(const std::unique_ptr<ProcessGroup> group, JoinGroup(words));
+  Result<int> outcome =
+      GuardTorch(kTrainingDataset, [&] { return TrainInGroup(words, group.get()); });
+  if (!outcome && group) group->Abort(outcome.error());
+  return outcome;
 }
 
 }  // namespace
@@ -203,13 +288,18 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
       "Batches between two checkpoints (0: epochs only)");
   add("--unreadable-images-limit", to.unreadable_images_limit,
       "Share of unreadable images above which the training is refused");
+  add("--rank", words->launch.rank, "Of this process in its group; default: what the launcher set");
+  add("--world-size", words->launch.world_size, "Processes that train together");
+  add("--local-rank", words->launch.local_rank, "Of this process on its machine");
+  add("--master-addr", words->launch.master_addr, "Machine of rank 0, where the group meets");
+  add("--master-port", words->launch.master_port, "Its port there");
+  add("--process-group-timeout", words->group_timeout,
+      "Seconds that a process may keep the others waiting");
   add("--report", words->report, "File for one JSON object a line");
   add("--weights-folder", words->weights.folder,
       "Where ImageNet's weights are looked for, and kept (default: PyTorch's cache)");
   command->add_flag("--offline", words->weights.offline, "Download nothing");
-  command->callback([=] {
-    *chosen = [words] { return GuardTorch(kTrainingDataset, [&] { return RunTraining(*words); }); };
-  });
+  command->callback([=] { *chosen = [words] { return RunTraining(*words); }; });
 }
 
 }  // namespace roost::trainer

@@ -46,7 +46,7 @@ Result<std::unique_ptr<Classifier>> MakeNetwork(const ModelSpec& spec, std::int6
   if (!network) {
     return tl::unexpected<Error>(AsModelError(network.error(), "Untrained model"));
   }
-  if (spec.pretrained) {
+  if (spec.pretrained && !words.from_others) {
     ROOST_ASSIGN(const fs::path weights, PretrainedWeights(spec.model_name, words));
     ROOST_TRY(LoadBackbonePth(**network, weights));
   }

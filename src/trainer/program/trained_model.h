@@ -15,6 +15,7 @@ namespace roost::trainer {
 struct WeightWords {  // where ImageNet's weights come from
   fs::path folder{};  // empty: see WeightFolder
   bool offline = false;
+  bool from_others = false;  // another process has them and will share them
 };
 
 // The network of a model directory with `classes` outputs, and with ImageNet's weights where it

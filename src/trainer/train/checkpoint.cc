@@ -207,8 +207,8 @@ Result<std::optional<Checkpoint>> ReadCheckpoint(const fs::path& file) {
                   "\". Take another checkpoint folder, or remove the file to start anew.");
 }
 
-Status CheckSettings(const std::map<std::string, std::string>& now, const Checkpoint& checkpoint,
-                     const fs::path& file) {
+std::string DifferencesOf(const std::map<std::string, std::string>& before, std::string_view was,
+                          const std::map<std::string, std::string>& now, std::string_view is) {
   std::string differences;
   const auto value_of = [](const std::map<std::string, std::string>& settings,
                            const std::string& name) {
@@ -216,13 +216,20 @@ Status CheckSettings(const std::map<std::string, std::string>& now, const Checkp
     return found == settings.end() ? std::string("nothing") : found->second;
   };
   std::map<std::string, std::string> all = now;
-  all.insert(checkpoint.settings.begin(), checkpoint.settings.end());
+  all.insert(before.begin(), before.end());
   for (const auto& [name, unused] : all) {
-    const std::string before = value_of(checkpoint.settings, name);
-    const std::string asked = value_of(now, name);
-    if (before == asked) continue;
-    differences += (differences.empty() ? "" : "; ") + name + " was " + before + " and is " + asked;
+    const std::string first = value_of(before, name);
+    const std::string second = value_of(now, name);
+    if (first == second) continue;
+    differences += (differences.empty() ? "" : "; ") + name + " " + std::string(was) + " " + first +
+                   " and " + std::string(is) + " " + second;
   }
+  return differences;
+}
+
+Status CheckSettings(const std::map<std::string, std::string>& now, const Checkpoint& checkpoint,
+                     const fs::path& file) {
+  const std::string differences = DifferencesOf(checkpoint.settings, "was", now, "is");
   if (differences.empty()) return {};
   return Fail(ErrorCode::kConflict,
               "The training cannot go on from " + file.string() + ": " + differences +

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/files.h"
 #include "base/result.h"
@@ -45,6 +46,9 @@ struct Checkpoint {
 Status WriteCheckpoint(const fs::path& file, const Checkpoint& checkpoint);
 // Nothing when there is no file. An error names the file, and what is missing in it.
 Result<std::optional<Checkpoint>> ReadCheckpoint(const fs::path& file);
+// "momentum was 0.9 and is 0.5; ..." with the words given for "was" and "is"; empty when all agree.
+std::string DifferencesOf(const std::map<std::string, std::string>& before, std::string_view was,
+                          const std::map<std::string, std::string>& now, std::string_view is);
 // kConflict, naming each setting that differs with both values.
 Status CheckSettings(const std::map<std::string, std::string>& now, const Checkpoint& checkpoint,
                      const fs::path& file);

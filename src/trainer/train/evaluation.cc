@@ -5,8 +5,8 @@
 #include <ATen/ops/softmax.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "trainer/distributed/shard.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/train/batch_loader.h"
 #include "trainer/train/image_tensors.h"
@@ -14,17 +14,15 @@
 namespace roost::trainer {
 namespace {
 
-// Calls `visit` with the logits of each batch, in the order of the directory.
+// Calls `visit` with the logits of each batch of the rows, in their order.
 Result<std::vector<std::string>> ForEachBatch(
-    Classifier& model, const ImageDirectory& images, const ImageSource& source,
+    Classifier& model, const std::vector<std::size_t>& rows, const ImageSource& source,
     const EvaluationOptions& options,
     const std::function<Status(const Batch&, const at::Tensor& logits)>& visit) {
   const at::NoGradGuard no_gradients;
   model.SetTraining(false);
-  std::vector<std::size_t> order(images.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
   BatchLoader loader(
-      source, std::move(order),
+      source, rows,
       {.batch_size = static_cast<std::size_t>(options.batch_size), .threads = options.threads});
   std::vector<std::string> unreadable;
   while (true) {
@@ -48,7 +46,7 @@ Result<std::vector<std::string>> ScoreImages(Classifier& model, const ImageDirec
                                              const ImageSource& source,
                                              const EvaluationOptions& options,
                                              const ScoreVisitor& visit) {
-  return ForEachBatch(model, images, source, options,
+  return ForEachBatch(model, RowsOf(images.size(), 0, 1), source, options,
                       [&](const Batch& batch, const at::Tensor& logits) -> Status {
                         const at::Tensor shares = at::softmax(logits, 1, at::kFloat).contiguous();
                         const float* row = shares.const_data_ptr<float>();
@@ -60,36 +58,38 @@ Result<std::vector<std::string>> ScoreImages(Classifier& model, const ImageDirec
                       });
 }
 
-Result<Evaluation> Evaluate(Classifier& model, const ImageDirectory& images,
-                            const ImageSource& source, const EvaluationOptions& options) {
-  Evaluation evaluation;
-  double loss = 0;
-  double right = 0;
-  double near = 0;
+Result<EvaluationSums> SumOver(Classifier& model, const ImageDirectory& images,
+                               const std::vector<std::size_t>& rows, const ImageSource& source,
+                               const EvaluationOptions& options) {
+  EvaluationSums sums;
   Result<std::vector<std::string>> unreadable = ForEachBatch(
-      model, images, source, options, [&](const Batch& batch, const at::Tensor& logits) -> Status {
+      model, rows, source, options, [&](const Batch& batch, const at::Tensor& logits) -> Status {
         const at::Tensor classes = ClassTensor(images, batch.samples);
-        loss += at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum).item().toDouble();
+        sums.loss +=
+            at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum).item().toDouble();
         const std::int64_t most = std::min<std::int64_t>(5, logits.size(1));
         const at::Tensor hits =
             std::get<1>(logits.topk(most, 1)).eq(classes.unsqueeze(1)).to(at::kDouble);
-        right += hits.select(1, 0).sum().item().toDouble();
-        near += hits.sum().item().toDouble();
-        evaluation.images += static_cast<std::int64_t>(batch.samples.size());
+        sums.right += hits.select(1, 0).sum().item().toDouble();
+        sums.near += hits.sum().item().toDouble();
+        sums.images += static_cast<double>(batch.samples.size());
         return {};
       });
   ROOST_TRY(unreadable);
-  evaluation.unreadable = std::move(*unreadable);
-  evaluation.interrupted = options.interrupt != nullptr && *options.interrupt;
-  if (evaluation.interrupted) return evaluation;
-  if (evaluation.images == 0) {
+  sums.unreadable = std::move(*unreadable);
+  sums.interrupts = options.interrupt != nullptr && *options.interrupt ? 1 : 0;
+  return sums;
+}
+
+Result<Evaluation> MeanOf(EvaluationSums sums) {
+  if (sums.images == 0) {
     return FailModule(InvalidDataset("Validation dataset", "none of its images can be read"));
   }
-  const auto count = static_cast<double>(evaluation.images);
-  evaluation.loss = loss / count;
-  evaluation.top1 = right / count;
-  evaluation.top5 = near / count;
-  return evaluation;
+  return Evaluation{.images = static_cast<std::int64_t>(sums.images),
+                    .loss = sums.loss / sums.images,
+                    .top1 = sums.right / sums.images,
+                    .top5 = sums.near / sums.images,
+                    .unreadable = std::move(sums.unreadable)};
 }
 
 }  // namespace roost::trainer

@@ -30,16 +30,28 @@ Result<std::vector<std::string>> ScoreImages(Classifier& model, const ImageDirec
                                              const EvaluationOptions& options,
                                              const ScoreVisitor& visit);
 
+// Sums over images, which may be added up over several parts of a directory.
+struct EvaluationSums {
+  double images = 0;
+  double loss = 0;        // cross entropy, without label smoothing
+  double right = 0;       // whose likeliest class is right
+  double near = 0;        // the same for the five likeliest, or all where there are fewer
+  double interrupts = 0;  // 1: told to end, so that the numbers are of a part of the images
+  std::vector<std::string> unreadable{};
+};
+// Over `rows` of the directory. Sets the model to evaluation.
+Result<EvaluationSums> SumOver(Classifier& model, const ImageDirectory& images,
+                               const std::vector<std::size_t>& rows, const ImageSource& source,
+                               const EvaluationOptions& options);
+
 struct Evaluation {
   std::int64_t images = 0;
   double loss = 0;  // mean cross entropy, without label smoothing
   double top1 = 0;  // share of images whose likeliest class is right
   double top5 = 0;  // the same for the five likeliest, or all where there are fewer
   std::vector<std::string> unreadable{};
-  bool interrupted = false;  // the numbers are of a part of the images, perhaps of none
 };
-// Sets the model to evaluation. Errors: 18 when no image can be read, and as the source's.
-Result<Evaluation> Evaluate(Classifier& model, const ImageDirectory& images,
-                            const ImageSource& source, const EvaluationOptions& options);
+// Errors: 18 when there are no images.
+Result<Evaluation> MeanOf(EvaluationSums sums);
 
 }  // namespace roost::trainer

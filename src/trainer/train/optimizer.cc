@@ -47,7 +47,9 @@ double Optimizer::ClipNorm(double limit) {
 }
 
 // Zeros do for SGD too: the first step's momentum is 0 * momentum + gradient.
-void Optimizer::MakeState() {
+void Optimizer::PrepareState() {
+  const at::NoGradGuard no_grad;
+  if (!first_.empty()) return;
   for (const auto& [name, parameter] : parameters_) {
     first_.push_back(at::zeros_like(parameter));
     if (kind_ != OptimizerKind::kAdamW) continue;
@@ -58,7 +60,7 @@ void Optimizer::MakeState() {
 
 void Optimizer::Step(double learning_rate) {
   const at::NoGradGuard no_grad;
-  if (first_.empty()) MakeState();
+  PrepareState();
   std::vector<at::Tensor> parameters;
   std::vector<at::Tensor> gradients;
   std::vector<at::Tensor> first;
@@ -106,7 +108,7 @@ ModelState Optimizer::State() const {
 Status Optimizer::LoadState(const ModelState& state, std::string_view source) {
   if (state.empty()) return {};
   const at::NoGradGuard no_grad;
-  if (first_.empty()) MakeState();
+  PrepareState();
   return CopyState(state, State(), source, "the optimizer");
 }
 

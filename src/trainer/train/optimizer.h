@@ -28,12 +28,12 @@ class Optimizer {
   // Momentum and the like, by "momentum.<parameter>", "exp_avg.<parameter>" and so on: the tensors
   // themselves. Empty before the first step of SGD.
   ModelState State() const;
+  // Makes what State gives, as zeros, where the first step has not yet made it.
+  void PrepareState();
   // Takes all of it; names what is missing or of another shape.
   Status LoadState(const ModelState& state, std::string_view source);
 
  private:
-  void MakeState();
-
   Parameters parameters_;
   const OptimizerKind kind_;
   const double momentum_;

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/digest.h"
+#include "trainer/distributed/shard.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
 #include "trainer/train/batch_loader.h"
@@ -23,6 +24,7 @@
 #include "trainer/train/image_source.h"
 #include "trainer/train/image_tensors.h"
 #include "trainer/train/optimizer.h"
+#include "trainer/train/replicas.h"
 #include "trainer/train/torch_error.h"
 
 namespace roost::trainer {
@@ -40,9 +42,9 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-int ThreadsOf(const TrainOptions& options) {
-  return options.threads > 0 ? options.threads
-                             : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+int ThreadsOf(const TrainOptions& options, int processes_here) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / processes_here);
 }
 
 // An image directory may list images whose category is unknown, as a COCO file may.
@@ -65,7 +67,7 @@ Status CheckEachHasAClass(const ImageDirectory& images, const char* dataset) {
 }  // namespace
 
 Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& validation,
-                      const TrainOptions& options) {
+                      const TrainOptions& options, int processes) {
   constexpr const char* kHint = "Label images by the folders given to Convert to Image Directory.";
   if (!training.labelled()) return FailModule(NotLabeledDataset(kTrainingDataset, kHint));
   if (!validation.labelled()) return FailModule(NotLabeledDataset(kValidationDataset, kHint));
@@ -76,11 +78,18 @@ Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& vali
         kValidationDataset, "its categories are not those of the training dataset",
         "Split one image directory with Split Image Directory: both parts keep all categories."));
   }
-  if (options.batch_size > static_cast<std::int64_t>(training.size())) {
-    return FailModule(NotLessThanOrEqualTo("Batch size", static_cast<double>(options.batch_size),
-                                           "train data count",
-                                           static_cast<double>(training.size())));
-  }
+  const auto count = static_cast<std::int64_t>(training.size());
+  const auto at_most = [](const char* name, std::int64_t value, const std::string& bound_name,
+                          std::int64_t bound) -> Status {
+    if (value <= bound) return {};
+    return FailModule(NotLessThanOrEqualTo(name, static_cast<double>(value), bound_name,
+                                           static_cast<double>(bound)));
+  };
+  ROOST_TRY(at_most("World size", processes, "2 * train data count", 2 * count));
+  const std::string of_each =
+      processes > 1 ? " of each of " + std::to_string(processes) + " processes" : "";
+  ROOST_TRY(at_most("Batch size", options.batch_size, "train data count" + of_each,
+                    ShardSize(count, processes)));
   return {};
 }
 
@@ -111,7 +120,7 @@ std::string NamesOf(const ImageDirectory& images) {
 std::map<std::string, std::string> SettingsOf(const Classifier& model,
                                               const ImageDirectory& training,
                                               const ImageDirectory& validation,
-                                              const TrainOptions& options) {
+                                              const TrainOptions& options, int processes) {
   const auto number = [](double value) {
     std::array<char, 32> text{};
     return std::string(text.data(), static_cast<std::size_t>(
@@ -124,6 +133,7 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
       {"model", model.options().name},
       {"pretrained", model.options().pretrained ? "true" : "false"},
       {"classes", classes},
+      {"processes", std::to_string(processes)},
       {"training images", NamesOf(training)},
       {"validation images", NamesOf(validation)},
       {"epochs", std::to_string(options.epochs)},
@@ -149,13 +159,16 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
 class Training {
  public:
   Training(Classifier& model, const ImageDirectory& training, const ImageDirectory& validation,
-           const TrainOptions& options, const std::atomic<bool>& interrupt, TrainObserver& observer)
+           const TrainOptions& options, const std::atomic<bool>& interrupt, TrainObserver& observer,
+           ProcessGroup* group)
       : model_(model),
         training_(training),
         validation_(validation),
         options_(options),
         interrupt_(interrupt),
         observer_(observer),
+        group_(group),
+        threads_(ThreadsOf(options, group == nullptr ? 1 : group->local_size())),
         optimizer_(model.Parameters(), options),
         early_stop_(options.patience),
         writer_(options.checkpoint_folder / kCheckpointFile) {}
@@ -175,11 +188,15 @@ class Training {
   Status Begin();
   Status GoOnFrom(Checkpoint checkpoint);
   Result<bool> TrainEpoch();
-  Status TrainBatch(const Batch& batch, double seconds_before);
-  at::Tensor LossOf(const at::Tensor& logits, const at::Tensor& targets, double share) const;
-  bool StepEnds() const {
+  Status TrainBatch(const Batch& batch, Clock::time_point start);
+  at::Tensor LossOf(const Batch& batch, BatchSums* sums) const;
+  Status AddSums(const BatchSums& all, const Batch& batch);
+  void Report(const BatchSums& all, double seconds);
+  bool StartsStep() const { return (at_.next_batch - 1) % options_.accumulate == 0; }
+  bool EndsStep() const {
     return at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_;
   }
+  at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets, double share) const;
   void EndStep();
   Result<bool> EndEpoch();
   Error NoNumber(const std::string& which) const;
@@ -193,6 +210,10 @@ class Training {
   const TrainOptions& options_;
   const std::atomic<bool>& interrupt_;
   TrainObserver& observer_;
+  ProcessGroup* const group_;
+  const int threads_;
+  std::optional<Replicas> replicas_;
+  bool interrupted_ = false;  // agreed with all processes
   Optimizer optimizer_;
   std::optional<MovingAverage> average_;
   EarlyStop early_stop_;
@@ -214,10 +235,13 @@ Status Training::Begin() {
   ROOST_ASSIGN(validation_images_,
                ImageSource::Open(validation_, {.dataset = kValidationDataset,
                                                .crop = options_.random_resized_crop}));
-  batches_ = static_cast<std::int64_t>(training_.size()) / options_.batch_size;
-  at_.settings = SettingsOf(model_, training_, validation_, options_);
   if (options_.channels_last) model_.ToChannelsLast();
-  if (!options_.checkpoint_folder.empty()) {
+  replicas_.emplace(model_, group_);
+  batches_ = ShardSize(static_cast<std::int64_t>(training_.size()), replicas_->size()) /
+             options_.batch_size;
+  at_.settings = SettingsOf(model_, training_, validation_, options_, replicas_->size());
+  ROOST_TRY(replicas_->CheckSame(at_.settings));
+  if (!options_.checkpoint_folder.empty() && replicas_->first()) {
     const fs::path file = options_.checkpoint_folder / kCheckpointFile;
     ROOST_TRY(MakeFolders(options_.checkpoint_folder));
     ROOST_ASSIGN(std::optional<Checkpoint> before, ReadCheckpoint(file));
@@ -227,6 +251,8 @@ Status Training::Begin() {
     }
   }
   if (options_.ema > 0 && !average_) average_.emplace(model_.State(), options_.ema);
+  ROOST_TRY(replicas_->ShareStart(&at_, optimizer_, average_ ? &*average_ : nullptr));
+  early_stop_.Restore(at_.early_stop);
   observer_.OnStart(images_->height(), images_->width(), batches_);
   return {};
 }
@@ -250,43 +276,33 @@ Status Training::GoOnFrom(Checkpoint checkpoint) {
 
 // False: interrupted.
 Result<bool> Training::TrainEpoch() {
-  learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate, at_.epoch,
-                                  options_.epochs, options_.warmup_epochs);
+  learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate * replicas_->size(),
+                                  at_.epoch, options_.epochs, options_.warmup_epochs);
   images_->SetEpoch(static_cast<std::uint64_t>(at_.epoch));
   BatchLoader loader(
       *images_,
-      ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
-                    static_cast<std::uint64_t>(at_.epoch)),
+      ShardOf(ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
+                            static_cast<std::uint64_t>(at_.epoch)),
+              replicas_->rank(), replicas_->size()),
       {.batch_size = static_cast<std::size_t>(options_.batch_size),
        .drop_last = true,
        .first_batch = static_cast<std::size_t>(at_.next_batch),
-       .threads = ThreadsOf(options_)});
+       .threads = threads_});
   model_.SetTraining(true);
   const double waited_before = at_.sums.wait_seconds;
   while (true) {
     // Between two steps only, so that going on needs no gradients.
-    if (interrupt_ && at_.next_batch % options_.accumulate == 0) return false;
+    if (group_ == nullptr) interrupted_ = interrupt_;
+    if (interrupted_ && at_.next_batch % options_.accumulate == 0) return false;
     const Clock::time_point start = Clock::now();
     ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
     if (!batch) return true;
     for (const std::string& sentence : batch->unreadable) {
-      ++at_.sums.unreadable;
       if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
-    }
-    if (static_cast<double>(at_.sums.unreadable) >
-        options_.unreadable_images_limit * static_cast<double>(training_.size())) {
-      return FailModule(InvalidDataset(
-          kTrainingDataset,
-          std::to_string(at_.sums.unreadable) +
-              " of its images cannot be read, the last: " + batch->unreadable.back()));
     }
     ++at_.next_batch;
     at_.sums.wait_seconds = waited_before + loader.waited_seconds();
-    if (!batch->samples.empty()) {
-      ROOST_TRY(TrainBatch(*batch, SecondsSince(start)));
-    } else if (StepEnds()) {
-      EndStep();  // of the batches before
-    }
+    ROOST_TRY(TrainBatch(*batch, start));
     at_.sums.seconds += SecondsSince(start);
     loader.Recycle(std::move(*batch));
     if (options_.checkpoint_every > 0 && at_.next_batch % options_.checkpoint_every == 0 &&
@@ -296,8 +312,8 @@ Result<bool> Training::TrainEpoch() {
   }
 }
 
-at::Tensor Training::LossOf(const at::Tensor& logits, const at::Tensor& targets,
-                            double share) const {
+at::Tensor Training::CrossEntropy(const at::Tensor& logits, const at::Tensor& targets,
+                                  double share) const {
   const auto loss = [&](const at::Tensor& wanted) {
     return at::cross_entropy_loss(logits, wanted, {}, at::Reduction::Mean, -100,
                                   options_.label_smoothing);
@@ -306,8 +322,31 @@ at::Tensor Training::LossOf(const at::Tensor& logits, const at::Tensor& targets,
   return loss(targets).mul(share).add(loss(targets.flip(0)).mul(1 - share));
 }
 
-Status Training::TrainBatch(const Batch& batch, double seconds_before) {
-  const Clock::time_point start = Clock::now();
+// A process whose images are all unreadable still takes part in what all do together.
+Status Training::TrainBatch(const Batch& batch, Clock::time_point start) {
+  if (StartsStep()) ROOST_TRY(replicas_->ShareBuffers());
+  BatchSums sums{.unreadable = static_cast<double>(batch.unreadable.size()),
+                 .interrupts = interrupt_ ? 1.0 : 0.0};
+  at::Tensor loss;
+  if (!batch.samples.empty()) loss = LossOf(batch, &sums);
+  replicas_->StartSums(sums);
+  if (EndsStep()) replicas_->ArmGradients();
+  if (std::isfinite(sums.loss) && loss.defined()) {
+    (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss)
+        .backward();
+  }
+  ROOST_ASSIGN(const BatchSums all, replicas_->FinishSums());
+  ROOST_TRY(AddSums(all, batch));
+  if (EndsStep()) {
+    ROOST_TRY(replicas_->AverageGradients());
+    EndStep();
+  }
+  if (group_ != nullptr) interrupted_ = interrupted_ || all.interrupts > 0;
+  if (all.images > 0) Report(all, SecondsSince(start));
+  return {};
+}
+
+at::Tensor Training::LossOf(const Batch& batch, BatchSums* sums) const {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
   at::Tensor input = NormalizedImages(batch.bytes.data(), count, images_->height(),
                                       images_->width(), options_.channels_last);
@@ -319,24 +358,39 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
           : 1;
   if (share < 1) input = input.mul(share).add(input.flip(0).mul(1 - share));
   const at::Tensor logits = model_.Forward(input);
-  const at::Tensor loss = LossOf(logits, targets, share);
-  const double loss_value = loss.item().toDouble();
-  if (!std::isfinite(loss_value)) {
+  at::Tensor loss = CrossEntropy(logits, targets, share);
+  sums->images = static_cast<double>(count);
+  sums->loss = loss.item().toDouble() * sums->images;
+  sums->wrong = sums->images - logits.detach().argmax(1).eq(targets).sum().item().toDouble();
+  return loss;
+}
+
+// Adds a batch of all processes to the epoch.
+Status Training::AddSums(const BatchSums& all, const Batch& batch) {
+  EpochSums& sums = at_.sums;
+  sums.unreadable += static_cast<std::int64_t>(all.unreadable);
+  if (static_cast<double>(sums.unreadable) >
+      options_.unreadable_images_limit * static_cast<double>(training_.size())) {
+    const std::string last =
+        batch.unreadable.empty() ? "" : ", the last: " + batch.unreadable.back();
+    return FailModule(InvalidDataset(kTrainingDataset, std::to_string(sums.unreadable) +
+                                                           " of its images cannot be read" + last));
+  }
+  if (!std::isfinite(all.loss)) {
     return tl::unexpected<Error>(NoNumber("The loss is no number any more in epoch " +
                                           std::to_string(at_.epoch + 1) + ", batch " +
                                           std::to_string(at_.next_batch)));
   }
-  (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss).backward();
-  if (StepEnds()) EndStep();
-
-  const double wrong =
-      static_cast<double>(count) - logits.detach().argmax(1).eq(targets).sum().item().toDouble();
-  EpochSums& sums = at_.sums;
+  if (all.images == 0) return {};
   ++sums.batches;
-  sums.images += count;
-  sums.loss += loss_value * static_cast<double>(count);
-  sums.wrong += wrong;
-  const double seconds = seconds_before + SecondsSince(start);
+  sums.images += static_cast<std::int64_t>(all.images);
+  sums.loss += all.loss;
+  sums.wrong += all.wrong;
+  return {};
+}
+
+void Training::Report(const BatchSums& all, double seconds) {
+  const EpochSums& sums = at_.sums;
   const double all_seconds = sums.seconds + seconds;
   const auto images = static_cast<double>(sums.images);
   observer_.OnBatch({.epoch = at_.epoch + 1,
@@ -345,13 +399,12 @@ Status Training::TrainBatch(const Batch& batch, double seconds_before) {
                      .batches = batches_,
                      .seconds = seconds,
                      .mean_seconds = all_seconds / static_cast<double>(sums.batches),
-                     .rate = static_cast<double>(count) / seconds,
+                     .rate = all.images / seconds,
                      .mean_rate = images / all_seconds,
-                     .loss = loss_value,
+                     .loss = all.loss / all.images,
                      .mean_loss = sums.loss / images,
-                     .error = wrong / static_cast<double>(count),
+                     .error = all.wrong / all.images,
                      .mean_error = sums.wrong / images});
-  return {};
 }
 
 Error Training::NoNumber(const std::string& which) const {
@@ -378,15 +431,21 @@ Result<bool> Training::EndEpoch() {
     own = model_.CopiedState();
     ROOST_TRY(model_.LoadState(average_->state(), "the averaged weights"));
   }
-  ROOST_ASSIGN(const Evaluation evaluation, Evaluate(model_, validation_, *validation_images_,
-                                                     {.batch_size = options_.batch_size,
-                                                      .threads = ThreadsOf(options_),
-                                                      .channels_last = options_.channels_last,
-                                                      .interrupt = &interrupt_}));
-  if (evaluation.interrupted) {
+  ROOST_TRY(replicas_->ShareBuffers());
+  ROOST_ASSIGN(
+      EvaluationSums judged,
+      SumOver(model_, validation_, RowsOf(validation_.size(), replicas_->rank(), replicas_->size()),
+              *validation_images_,
+              {.batch_size = options_.batch_size,
+               .threads = threads_,
+               .channels_last = options_.channels_last,
+               .interrupt = &interrupt_}));
+  ROOST_TRY(replicas_->Add(&judged));
+  if (judged.interrupts > 0) {
     if (average_) ROOST_TRY(model_.LoadState(own, "the weights of the last step"));
     return false;
   }
+  ROOST_ASSIGN(const Evaluation evaluation, MeanOf(std::move(judged)));
   // Such weights must not count as the best: their accuracy means nothing.
   if (!std::isfinite(evaluation.loss)) {
     return tl::unexpected<Error>(
@@ -414,7 +473,7 @@ Result<bool> Training::EndEpoch() {
   if (report.best) {
     at_.outcome.best_epoch = report.epoch;
     at_.outcome.best_top1 = report.top1;
-    at_.outcome.best = model_.CopiedState();
+    if (replicas_->first()) at_.outcome.best = model_.CopiedState();
   }
   if (average_) ROOST_TRY(model_.LoadState(own, "the weights of the last step"));
   at_.outcome.epochs.push_back(report);
@@ -440,7 +499,7 @@ void Training::NoteLost(const Error& error) {
 }
 
 Status Training::Save(bool wait) {
-  if (options_.checkpoint_folder.empty()) return {};
+  if (options_.checkpoint_folder.empty() || !replicas_->first()) return {};
   Checkpoint checkpoint = at_;
   checkpoint.early_stop = early_stop_.state();
   checkpoint.model = model_.CopiedState();
@@ -462,12 +521,13 @@ Result<TrainOutcome> Training::Interrupted() {
 
 Result<TrainOutcome> Train(Classifier& model, const ImageDirectory& training,
                            const ImageDirectory& validation, const TrainOptions& options,
-                           const std::atomic<bool>& interrupt, TrainObserver& observer) {
+                           const std::atomic<bool>& interrupt, TrainObserver& observer,
+                           ProcessGroup* group) {
   ROOST_TRY(CheckTrainOptions(options));
-  ROOST_TRY(CheckTrainData(training, validation, options));
+  ROOST_TRY(CheckTrainData(training, validation, options, group == nullptr ? 1 : group->size()));
   if (options.deterministic) at::globalContext().setDeterministicAlgorithms(true, false);
   return GuardTorch(kTrainingDataset, [&]() -> Result<TrainOutcome> {
-    return Training(model, training, validation, options, interrupt, observer).Run();
+    return Training(model, training, validation, options, interrupt, observer, group).Run();
   });
 }
 

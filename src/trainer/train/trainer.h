@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "trainer/distributed/process_group.h"
 #include "trainer/folders/image_directory.h"
 #include "trainer/models/model.h"
 #include "trainer/train/options.h"
@@ -65,9 +66,9 @@ struct TrainOutcome {
 };
 
 // What the component refuses before it trains; Train asks it, too. Errors: 24 and 18 for images
-// without categories or with others, 7 for a batch size above the number of images.
+// without categories or with others, 7 for a batch size above the number of images (of a process).
 Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& validation,
-                      const TrainOptions& options);
+                      const TrainOptions& options, int processes = 1);
 
 // Trains as the designer's Train PyTorch Model promises, see docs/trainer.md. `model` has the
 // weights of the last step at the end; `best` those of the epoch with the highest accuracy on the
@@ -78,10 +79,18 @@ Status CheckTrainData(const ImageDirectory& training, const ImageDirectory& vali
 // error. When `interrupt` becomes true the batch under way is ended, a checkpoint written and the
 // outcome is kInterrupted.
 //
-// Errors: 24 and 18 for the data, 7 for a batch size above the number of images, 5 for a batch norm
-// over one value, 138 for want of memory, and a plain one when the loss is no number any more.
+// In a group each process trains on its part of every epoch, with `batch_size` images of its own a
+// step, and learns the average; the rate is the learning rate times the number of processes. All
+// report the same figures, over all processes, and end alike: an interrupt of one interrupts all.
+// Rank 0 alone reads and writes checkpoints, and has the past epochs and the best weights in its
+// outcome. The caller tells the group of an error.
+//
+// Errors: 24 and 18 for the data, 7 for a batch size above the number of images of a process, 5 for
+// a batch norm over one value, 138 for want of memory, and a plain one when the loss is no number
+// any more.
 Result<TrainOutcome> Train(Classifier& model, const ImageDirectory& training,
                            const ImageDirectory& validation, const TrainOptions& options,
-                           const std::atomic<bool>& interrupt, TrainObserver& observer);
+                           const std::atomic<bool>& interrupt, TrainObserver& observer,
+                           ProcessGroup* group = nullptr);
 
 }  // namespace roost::trainer
