@@ -58,10 +58,11 @@ std::optional<int> Liveness::Late() const {
   return static_cast<int>(fewest - seen_.begin());
 }
 
-bool Liveness::AllLeft(int except) const {
+bool Liveness::AllGone(int except, Time now) const {
   for (int rank = 0; rank < static_cast<int>(seen_.size()); ++rank) {
     if (rank == except) continue;
-    if (seen_[static_cast<std::size_t>(rank)].beat.state != Beat::State::kLeft) return false;
+    if (seen_[static_cast<std::size_t>(rank)].beat.state == Beat::State::kLeft) continue;
+    if (SilenceOf(rank, now) < kSilenceWhenBroken) return false;
   }
   return true;
 }

@@ -41,7 +41,8 @@ class Liveness {
   std::chrono::milliseconds SilenceOf(int rank, Time now) const;
   // The process that has joined the fewest collectives, when another one has joined more.
   std::optional<int> Late() const;
-  bool AllLeft(int except) const;
+  // All but `except` have left, or have been silent for so long that they may be dead.
+  bool AllGone(int except, Time now) const;
 
  private:
   struct Seen {

@@ -59,9 +59,11 @@ TEST_F(LivenessTest, WhoLeftIsNotDead) {
   See(2);
   now_ += seconds(50);
   EXPECT_EQ(Dead(), std::nullopt);
-  EXPECT_FALSE(liveness_.AllLeft(0));
+  EXPECT_TRUE(liveness_.AllGone(0, now_));
+  See(2);
+  EXPECT_FALSE(liveness_.AllGone(0, now_));
   See(2, 0, State::kLeft);
-  EXPECT_TRUE(liveness_.AllLeft(0));
+  EXPECT_TRUE(liveness_.AllGone(0, now_));
 }
 
 TEST_F(LivenessTest, TheLateOneHasJoinedTheFewestCollectives) {

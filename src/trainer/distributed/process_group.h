@@ -23,6 +23,8 @@ class ProcessGroup {
     virtual ~Pending() = default;
   };
 
+  // False in a program that was built without Gloo.
+  static bool Available();
   // Waits until all have met. `limit` is how long any of them may keep the others waiting, here and
   // later. Errors: 72 naming the processes that are missing, kConflict for two of one rank,
   // kUnavailable when this program was built without Gloo or the meeting point cannot be had.

@@ -256,6 +256,8 @@ class GlooGroup : public ProcessGroup {
 
 }  // namespace
 
+bool ProcessGroup::Available() { return true; }
+
 Result<std::unique_ptr<ProcessGroup>> ProcessGroup::Connect(const Launch& launch,
                                                             milliseconds limit) {
   const bool keeps_store = launch.rank == 0 && !launch.has_store;

@@ -2,6 +2,8 @@
 
 namespace roost::trainer {
 
+bool ProcessGroup::Available() { return false; }
+
 Result<std::unique_ptr<ProcessGroup>> ProcessGroup::Connect(const Launch& launch,
                                                             std::chrono::milliseconds) {
   return Fail(ErrorCode::kUnavailable,

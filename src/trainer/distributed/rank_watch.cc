@@ -17,6 +17,7 @@ using Time = Liveness::Time;
 
 constexpr milliseconds kInterval(250);
 constexpr milliseconds kExplanation(10000);  // above kSilenceWhenBroken
+constexpr milliseconds kNoAnswer(5000);      // of the store
 constexpr milliseconds kStuck(10000);
 constexpr milliseconds kLeaving(5000);
 constexpr const char* kEndKey = "end";
@@ -135,7 +136,7 @@ bool RankWatch::Shared::Round(Liveness& liveness, std::uint64_t count, Time leav
   }
   if (!has_verdict && !goes) Judge(liveness, now);
   if (!goes) return true;
-  return place.keeps_store && !liveness.AllLeft(place.rank) && now - leaving_since < kLeaving;
+  return place.keeps_store && !liveness.AllGone(place.rank, now) && now - leaving_since < kLeaving;
 }
 
 void RankWatch::Shared::Run() {
@@ -174,8 +175,10 @@ RankWatch::~RankWatch() {
   std::unique_lock lock(shared_->signal.mutex);
   shared_->leaving = true;
   shared_->signal.changed.notify_all();
-  const bool ended = shared_->signal.changed.wait_for(lock, kLeaving + milliseconds(2000),
-                                                      [&] { return shared_->ended; });
+  const bool answers = Clock::now() - shared_->contact < kNoAnswer;
+  const milliseconds patience = answers ? kLeaving + milliseconds(2000) : kInterval;
+  const bool ended =
+      shared_->signal.changed.wait_for(lock, patience, [&] { return shared_->ended; });
   lock.unlock();
   // A store that does not answer holds the thread for good.
   if (ended) {
@@ -199,13 +202,18 @@ Error RankWatch::Explain(const std::optional<std::string>& failure) {
   } else {
     shared_->late = true;
   }
-  signal.changed.wait_for(lock, kExplanation, [&] { return signal.verdict.has_value(); });
+  const Time start = Clock::now();
+  const auto silence = [&] {
+    return std::chrono::duration_cast<milliseconds>(Clock::now() - shared_->contact);
+  };
+  while (!signal.verdict && Clock::now() - start < kExplanation && silence() < kNoAnswer) {
+    signal.changed.wait_for(lock, kInterval);
+  }
   signal.noticed = true;
   if (signal.verdict) return *signal.verdict;
-  const auto silence = std::chrono::duration_cast<milliseconds>(Clock::now() - shared_->contact);
-  if (silence > kExplanation / 2) {
+  if (silence() >= kNoAnswer) {
     return ToError(TimedOut(
-        fmt::format("{} has not answered for {:.0f} s.", shared_->Keeper(), Seconds(silence))));
+        fmt::format("{} has not answered for {:.0f} s.", shared_->Keeper(), Seconds(silence()))));
   }
   if (failure) return ToError(TimedOut("The connection to another rank broke: " + *failure));
   return ToError(
