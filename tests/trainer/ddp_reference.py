@@ -44,6 +44,13 @@ def load(folder: pathlib.Path, classes: list[str]):
     return images, torch.tensor([classes.index(line["category"]) for line in lines])
 
 
+def clip(gradients: list[torch.Tensor], limit: float) -> None:
+    """torch.nn.utils.clip_grad_norm_, but with the factor in double precision as the trainer has it, so that results can be compared to the bit."""
+    factor = limit / (torch.nn.utils.get_total_norm(gradients).item() + 1e-6)
+    if factor < 1:
+        torch._foreach_mul_(gradients, factor)
+
+
 def train(plan: dict, world: int, rank: int) -> dict:
     images, targets = load(pathlib.Path(plan["train"]), plan["classes"])
     torch.manual_seed(1)
@@ -67,7 +74,7 @@ def train(plan: dict, world: int, rank: int) -> dict:
             (loss / plan["accumulate"]).backward()
             if ends:
                 if plan["clip"]:
-                    torch.nn.utils.clip_grad_norm_(network.parameters(), plan["clip"])
+                    clip([parameter.grad for parameter in network.parameters()], plan["clip"])
                 steps.step()
                 steps.zero_grad()
         torch.distributed.all_reduce(total)
