@@ -1,4 +1,4 @@
-# Third parties, all from Debian 12 packages (see scripts/install_packages.sh).
+# Third parties, all from Debian 12 packages (see scripts/common.sh).
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
