@@ -279,6 +279,14 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--accumulate", to.accumulate, "Batches whose gradients make one step");
   add("--random-resized-crop", to.random_resized_crop,
       "Side of a random part, cut out, resized and mirrored anew in each epoch (0: whole images)");
+  add("--progressive-resolution", to.progressive_resolution,
+      "Side of the first epoch's images, which then grows (0: full size from the start)");
+  add("--progressive-share", to.progressive_share,
+      "Share of the epochs after which the images have their full size");
+  add("--cache", to.cache_folder,
+      "Keep the decoded images in this folder, for this and later runs");
+  add("--cache-short-side", to.cache_short_side,
+      "Shrink larger images to this side in the cache (0: none)");
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
   add("--threads", to.threads, "That decode images (0: one for each core)");

@@ -35,6 +35,13 @@ struct TrainOptions {
   // Side of a random part of the image, resized and mirrored at random, anew in each epoch, instead
   // of the image as it lies in the folder; validation takes the middle. 0: none.
   std::int64_t random_resized_crop = 0;
+  // Side (of a whole image: its shorter one) of the first epoch's images, which then grows as
+  // ProgressiveSide says; validation always has the full one. 0: full from the start.
+  std::int64_t progressive_resolution = 0;
+  double progressive_share = 0.8;  // of the epochs, after which images have their full side
+  // Where decoded images are kept, see ImageCache. Empty: nowhere.
+  fs::path cache_folder{};
+  std::int64_t cache_short_side = 0;  // that larger images are shrunk to in it; 0: none is
   bool channels_last = true;
   bool deterministic = false;  // the same seed gives the same bits, whatever the speed
   int threads = 0;             // that decode images; 0: one for each core

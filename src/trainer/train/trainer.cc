@@ -35,6 +35,8 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kTrainingDataset = "Training dataset";
 constexpr const char* kValidationDataset = "Validation dataset";
 constexpr const char* kCheckpointFile = "last.pth";
+constexpr const char* kTrainingCache = "training.images";
+constexpr const char* kValidationCache = "validation.images";
 // No image has this index, so mixing shares no random numbers with augmentation.
 constexpr std::uint64_t kMixStream = UINT64_MAX - 1;
 
@@ -152,6 +154,11 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
       {"clip norm", number(options.clip_norm)},
       {"accumulate", std::to_string(options.accumulate)},
       {"random resized crop", std::to_string(options.random_resized_crop)},
+      // A cache may change pixels a little, see ImageSource.
+      {"cache", options.cache_folder.empty() ? "no" : "yes"},
+      {"cache short side", std::to_string(options.cache_short_side)},
+      {"progressive resolution", std::to_string(options.progressive_resolution)},
+      {"progressive share", number(options.progressive_share)},
   };
 }
 
@@ -174,7 +181,12 @@ class Training {
         writer_(options.checkpoint_folder / kCheckpointFile) {}
 
   Result<TrainOutcome> Run() {
-    ROOST_TRY(Begin());
+    if (const Status begun = Begin(); !begun) {
+      // Making a cache can take long; nothing has been trained that could be kept.
+      if (!interrupt_ || begun.error().code != ErrorCode::kUnavailable) return Fail(begun.error());
+      at_.outcome.end = TrainOutcome::End::kInterrupted;
+      return std::move(at_.outcome);
+    }
     while (!at_.ended) {
       ROOST_ASSIGN(const bool whole, TrainEpoch());
       if (!whole) return Interrupted();
@@ -186,7 +198,9 @@ class Training {
 
  private:
   Status Begin();
+  Status OpenCaches();
   Status GoOnFrom(Checkpoint checkpoint);
+  void SetResolution();
   Result<bool> TrainEpoch();
   Status TrainBatch(const Batch& batch, Clock::time_point start);
   at::Tensor LossOf(const Batch& batch, BatchSums* sums) const;
@@ -218,6 +232,8 @@ class Training {
   std::optional<MovingAverage> average_;
   EarlyStop early_stop_;
   CheckpointWriter writer_;
+  std::unique_ptr<const ImageCache> cache_;  // none without a cache folder, as the next
+  std::unique_ptr<const ImageCache> validation_cache_;
   std::unique_ptr<ImageSource> images_;
   std::unique_ptr<ImageSource> validation_images_;
   std::int64_t batches_ = 0;  // of an epoch
@@ -226,15 +242,36 @@ class Training {
   Checkpoint at_;  // where the training stands; its tensors are filled in when it is saved
 };
 
+Status Training::OpenCaches() {
+  if (options_.cache_folder.empty()) return {};
+  const auto open = [&](const char* name, const ImageDirectory& images) {
+    return ImageCache::Open(
+        options_.cache_folder / name, images,
+        {.short_side = static_cast<int>(options_.cache_short_side), .threads = options_.threads},
+        interrupt_, [this](const std::string& note) { observer_.OnNote(note); });
+  };
+  ROOST_ASSIGN(cache_, open(kTrainingCache, training_));
+  ROOST_ASSIGN(validation_cache_, open(kValidationCache, validation_));
+  return {};
+}
+
 Status Training::Begin() {
-  ROOST_ASSIGN(images_, ImageSource::Open(
-                            training_, {.dataset = kTrainingDataset,
-                                        .crop = options_.random_resized_crop,
-                                        .random = true,
-                                        .seed = static_cast<std::uint64_t>(options_.random_seed)}));
+  ROOST_TRY(OpenCaches());
+  ROOST_ASSIGN(images_, ImageSource::Open(training_,
+                                          {.dataset = kTrainingDataset,
+                                           .crop = options_.random_resized_crop,
+                                           .random = true,
+                                           .seed = static_cast<std::uint64_t>(options_.random_seed),
+                                           .cache = cache_.get()}));
   ROOST_ASSIGN(validation_images_,
                ImageSource::Open(validation_, {.dataset = kValidationDataset,
-                                               .crop = options_.random_resized_crop}));
+                                               .crop = options_.random_resized_crop,
+                                               .cache = validation_cache_.get()}));
+  if (options_.progressive_resolution > images_->full_side()) {
+    return FailModule(NotLessThanOrEqualTo(
+        "progressive resolution", static_cast<double>(options_.progressive_resolution),
+        "side of the images", static_cast<double>(images_->full_side())));
+  }
   if (options_.channels_last) model_.ToChannelsLast();
   replicas_.emplace(model_, group_);
   batches_ = ShardSize(static_cast<std::int64_t>(training_.size()), replicas_->size()) /
@@ -274,11 +311,23 @@ Status Training::GoOnFrom(Checkpoint checkpoint) {
   return {};
 }
 
+void Training::SetResolution() {
+  if (options_.progressive_resolution == 0) return;
+  const std::int64_t before = images_->height();
+  images_->SetSide(ProgressiveSide(options_.progressive_resolution, images_->full_side(),
+                                   options_.progressive_share, at_.epoch, options_.epochs));
+  if (images_->height() == before) return;
+  observer_.OnNote("Images of " + std::to_string(images_->width()) + " x " +
+                   std::to_string(images_->height()) + " pixels from epoch " +
+                   std::to_string(at_.epoch + 1) + " on.");
+}
+
 // False: interrupted.
 Result<bool> Training::TrainEpoch() {
   learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate * replicas_->size(),
                                   at_.epoch, options_.epochs, options_.warmup_epochs);
   images_->SetEpoch(static_cast<std::uint64_t>(at_.epoch));
+  SetResolution();
   BatchLoader loader(
       *images_,
       ShardOf(ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
