@@ -279,6 +279,10 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--accumulate", to.accumulate, "Batches whose gradients make one step");
   add("--random-resized-crop", to.random_resized_crop,
       "Side of a random part, cut out, resized and mirrored anew in each epoch (0: whole images)");
+  add("--precision", to.precision,
+      "What convolutions compute in while training: fp32, bf16 or fp16 (with a scaled loss)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Precision>{
+          {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}}));
   add("--progressive-resolution", to.progressive_resolution,
       "Side of the first epoch's images, which then grows (0: full size from the start)");
   add("--progressive-share", to.progressive_share,
