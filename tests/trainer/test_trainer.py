@@ -324,6 +324,41 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, tmp_path):
     trainer(*words)
 
 
+def test_outputs_that_cannot_be_written_are_refused_before_training(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    for output, more in ((tmp_path / "file", ()), ("/proc", ()), (tmp_path / "m", ("--checkpoint-folder", "/proc")), (tmp_path / "m", ("--report", "/proc/report"))):
+        done = trainer(*train_words(data, output, *more), check=False)
+        assert done.returncode == 1 and "error 0160" in done.stderr, done.stderr
+        assert (str(output) if not more else "/proc") in done.stderr and "Start" not in done.stdout
+
+
+def test_memory_does_not_grow_with_the_number_of_images_beyond_the_index(data, tmp_path):
+    """For each image the list of names (20 bytes and the name, here 20 more) and the order of the epoch (8 bytes)."""
+
+    def peak(count):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for file in ("_schema.json", "_meta.yaml", "_samples.json"):
+            (folder / file).write_bytes((data / "train" / file).read_bytes())
+        lines = (data / "train/images.lst").read_text().splitlines()
+        (folder / "images.lst").write_text("\n".join(lines[n % len(lines)] for n in range(count)) + "\n")
+        (folder / "image").symlink_to(data / "train/image")
+        words = train_words(data, tmp_path / "m", "--batch-size", "4", "--print-frequency", "1", "--deterministic", "--threads", "1", train=folder)
+        process = subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "Iter: [20/" in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == INTERRUPTED
+        return usage.ru_maxrss * 1024
+
+    few, many = peak(200), peak(200_200)
+    assert many - few < 200_000 * 100, (few, many)
+
+
 def test_start_is_quick_and_help_is_there():
     started = time.monotonic()
     assert "train" in trainer("--help").stdout

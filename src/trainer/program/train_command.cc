@@ -76,10 +76,14 @@ Status PrepareOutput(const TrainWords& words) {
 // Two trainings would each overwrite what the other keeps.
 Result<std::optional<FileLock>> LockCheckpoints(const fs::path& folder) {
   if (folder.empty()) return std::optional<FileLock>();
-  ROOST_TRY(MakeFolders(folder));
+  const auto refuse = [](const Error& error) {
+    return FailModule(
+        FailedToWriteOutputs(error.message, "Choose another folder for the checkpoints."));
+  };
+  if (const Status made = MakeFolders(folder); !made) return refuse(made.error());
   Result<FileLock> lock = FileLock::Acquire(folder / "lock");
   if (lock) return std::optional<FileLock>(std::move(*lock));
-  if (lock.error().code != ErrorCode::kUnavailable) return tl::unexpected<Error>(lock.error());
+  if (lock.error().code != ErrorCode::kUnavailable) return refuse(lock.error());
   return Fail(ErrorCode::kUnavailable, "Another training writes its checkpoints into " +
                                            folder.string() +
                                            ". Wait for its end or take another folder.");
@@ -142,7 +146,9 @@ Result<File> OpenReport(const fs::path& path) {
   if (path.empty()) return File();
   File file(std::fopen(path.c_str(), "ae"));
   if (file) return file;
-  return Fail(ErrnoError("opening " + path.string(), errno));
+  return FailModule(
+      FailedToWriteOutputs(ErrnoError("opening the report " + path.string(), errno).message,
+                           "Choose a file that you may write."));
 }
 
 Status SaveTrained(Classifier& network, const TrainOutcome& outcome, ModelSpec spec,

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <sstream>
 
 #include "trainer/images/resize.h"
 #include "trainer/train/images_test_fixture.h"
@@ -111,6 +114,44 @@ TEST_F(ImageSourceTest, AShrunkCacheOfTheMiddlesSizeGivesTheSameMiddle) {
   const auto plain = ROOST_VALUE(ImageSource::Open(directory, {.crop = 56}));
   const auto source = ROOST_VALUE(ImageSource::Open(directory, {.crop = 56, .cache = cache.get()}));
   EXPECT_EQ(Fill(*source, 0), Fill(*plain, 0));
+}
+
+std::size_t ResidentBytes() {
+  std::size_t size = 0;
+  std::size_t resident = 0;
+  std::istringstream(Slurp("/proc/self/statm")) >> size >> resident;
+  return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(ImageSourceTest, ReadingManyImagesTakesTheMemoryOfFew) {
+  constexpr std::size_t kImages = 200'000;
+  constexpr std::size_t kRead = 40'000;
+  const fs::path folder = folder_.path() / "many";
+  {
+    auto writer =
+        ROOST_VALUE(ImageDirectoryWriter::Create(folder, ImageSchema::Classification({"a"})));
+    Spill(folder / "image" / "1.ppm", TinyPpm());
+    for (std::size_t i = 0; i < kImages; ++i) {
+      ASSERT_TRUE(writer.Add({"image/1.ppm", 0, static_cast<std::int64_t>(i)}));
+    }
+    ASSERT_TRUE(writer.Finish());
+  }
+  const ImageDirectory images = ROOST_VALUE(ImageDirectory::Open(folder, "Training dataset"));
+  // 20 bytes and the name, and as much again where the vectors have grown beyond it.
+  EXPECT_LE(images.memory_bytes(), kImages * 2 * (20 + std::string("image/1.ppm").size()));
+  const auto source = ROOST_VALUE(ImageSource::Open(images, {}));
+  BatchLoader loader(*source, ShuffledOrder(images.size(), 1, 0),
+                     {.batch_size = 100, .threads = 2});
+  std::size_t before = 0;
+  for (std::size_t read = 0; read < kRead; read += 100) {
+    if (read == 2000) before = ResidentBytes();
+    std::optional<Batch> batch = ROOST_VALUE(loader.Next());
+    ASSERT_TRUE(batch);
+    loader.Recycle(std::move(*batch));
+  }
+#ifndef __SANITIZE_ADDRESS__  // it keeps freed memory
+  EXPECT_LT(ResidentBytes(), before + (1 << 20));
+#endif
 }
 
 }  // namespace
