@@ -288,7 +288,8 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--precision", to.precision,
       "What convolutions compute in while training: fp32, bf16 or fp16 (with a scaled loss)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, Precision>{
-          {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}}));
+          {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}}))
+      ->option_text("TEXT=fp32");
   add("--progressive-resolution", to.progressive_resolution,
       "Side of the first epoch's images, which then grows (0: full size from the start)");
   add("--progressive-share", to.progressive_share,
