@@ -7,9 +7,11 @@ case $1 in
     cmake --preset tsan >build/cmake-tsan.log && cmake --build --preset tsan && ctest --preset tsan -j2 ;;
   fuzz) "$2" -m pytest -c tests/pytest.ini tests/api/test_openapi.py -q -p no:cacheprovider --full ;;
   kills) "$2" -m pytest -c tests/pytest.ini tests/e2e/test_restart.py -q -p no:cacheprovider --full ;;
-  # Damaged images and .pth files, under the sanitizers.
+  # Damaged images, archives and .pth files, under the sanitizers.
   files)
-    cmake --preset asan >build/cmake-asan.log && cmake --build --preset asan --target decode_fuzz pth_fuzz &&
-      build/asan/src/trainer/images/decode_fuzz 200000 && build/asan/src/trainer/state/pth_fuzz --inputs 300000 ;;
+    cmake --preset asan >build/cmake-asan.log && cmake --build --preset asan --target decode_fuzz archive_fuzz pth_fuzz &&
+      build/asan/src/trainer/images/decode_fuzz 200000 &&
+      build/asan/src/trainer/folders/archive_fuzz --inputs 200000 &&
+      build/asan/src/trainer/state/pth_fuzz --inputs 300000 ;;
   *) echo "unknown part $1" >&2; exit 2 ;;
 esac

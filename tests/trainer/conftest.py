@@ -10,6 +10,7 @@ PROGRAMS = {
     "ROOST_STATE_PROBE": "state/state_probe",
     "ROOST_ONNX_PROBE": "onnx/onnx_probe",
     "ROOST_MODELS_PROBE": "models/models_probe",
+    "ROOST_SCALER_PROBE": "train/scaler_probe",
 }
 
 

@@ -153,7 +153,7 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(data, tmp_path):
 
 @pytest.mark.parametrize("words", [
     ("--schedule", "cosine"), ("--optimizer", "adamw"), ("--momentum", "0"), ("--weight-decay", "0.1"), ("--label-smoothing", "0.1"),
-    ("--mixup", "0.4"), ("--ema", "0.5"), ("--clip-norm", "0.1"), ("--accumulate", "2"), ("--random-resized-crop", "32"), ("--warmup-epochs", "1"),
+    ("--mixup", "0.4"), ("--ema", "0.5"), ("--clip-norm", "0.1"), ("--accumulate", "2"), ("--random-resized-crop", "32"), ("--warmup-epochs", "1"), ("--progressive-resolution", "32"),
 ])  # fmt: skip
 def test_every_option_changes_the_training(data, tmp_path, words):
     last = []
@@ -170,6 +170,51 @@ def test_layouts_agree(data, tmp_path):
         trainer(*train_words(data, tmp_path / layout, "--epochs", "1", "--learning-rate", "0.0001", "--channels-last", layout, "--report", tmp_path / f"{layout}.jsonl"))
         losses.append(epochs(tmp_path / f"{layout}.jsonl")[0]["train_loss"])
     assert math.isclose(*losses, rel_tol=1e-3)
+
+
+def notes(report: pathlib.Path) -> list[str]:
+    return [event["message"] for event in map(json.loads, report.read_text().splitlines()) if event["event"] == "note"]
+
+
+def test_images_grow_with_the_epochs_and_validation_sees_them_whole(data, tmp_path):
+    words = train_words(data, tmp_path / "m", "--epochs", "3", "--deterministic", "--progressive-resolution", "32", "--progressive-share", "0.5")
+    trainer(*words, "--report", tmp_path / "r.jsonl")
+    assert notes(tmp_path / "r.jsonl") == ["Images of 32 x 32 pixels from epoch 1 on.", "Images of 40 x 40 pixels from epoch 3 on."]
+    # What score computes from whole images is what the best epoch's validation told.
+    trainer("score", "--trained-model", tmp_path / "m", "--dataset", data / "valid", "--scored-dataset", tmp_path / "scored")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "scored/_data.csv").read_text())))
+    loss = -sum(math.log(float(row[f"Scored Probabilities_{row['category']}"])) for row in rows) / len(rows)
+    best = [report for report in epochs(tmp_path / "r.jsonl") if report["best"]][-1]
+    assert math.isclose(loss, best["valid_loss"], rel_tol=1e-4)
+
+    words[words.index(tmp_path / "m")] = tmp_path / "again"
+    words = [*map(str, words), "--checkpoint-folder", str(tmp_path / "c"), "--checkpoint-every", "1", "--print-frequency", "1"]
+    process = subprocess.Popen([PROGRAM, *words], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "Epoch: [2/3]\tIter: [1/6]" in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    process.stdout.read()
+    assert process.wait() == INTERRUPTED
+    trainer(*words)
+    assert weights(tmp_path / "again") == weights(tmp_path / "m")
+    refused = trainer(*train_words(data, tmp_path / "m", "--progressive-resolution", "64"), check=False)
+    assert refused.returncode == 1 and "progressive resolution" in refused.stderr and "40" in refused.stderr
+
+
+def test_a_cache_changes_nothing_but_the_time(data, tmp_path):
+    words = ("--epochs", "1", "--deterministic", "--random-resized-crop", "32")
+    cache = ("--cache", tmp_path / "cache")
+    trainer(*train_words(data, tmp_path / "plain", *words))
+    for name in ("first", "again"):
+        trainer(*train_words(data, tmp_path / name, *words, *cache, "--report", tmp_path / f"{name}.jsonl"))
+        assert weights(tmp_path / name) == weights(tmp_path / "plain")
+    made = [note for note in notes(tmp_path / "first.jsonl") if note.startswith("Making the image cache")]
+    assert len(made) == 2 and "of 48 images" in made[0] and "of 12 images" in made[1]
+    assert notes(tmp_path / "again.jsonl") == []
+    (tmp_path / "cache/training.images").write_bytes(b"something else")
+    done = trainer(*train_words(data, tmp_path / "m", *words, *cache), check=False)
+    assert done.returncode == 1 and "training.images is no image cache" in done.stderr
 
 
 @pytest.mark.parametrize("options, optimizer", [
@@ -277,6 +322,41 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, tmp_path):
     assert done.returncode == 1 and str(tmp_path / "m") in done.stderr
     assert not list((tmp_path / "c").glob("*last*"))
     trainer(*words)
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_training(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    for output, more in ((tmp_path / "file", ()), ("/proc", ()), (tmp_path / "m", ("--checkpoint-folder", "/proc")), (tmp_path / "m", ("--report", "/proc/report"))):
+        done = trainer(*train_words(data, output, *more), check=False)
+        assert done.returncode == 1 and "error 0160" in done.stderr, done.stderr
+        assert (str(output) if not more else "/proc") in done.stderr and "Start" not in done.stdout
+
+
+def test_memory_does_not_grow_with_the_number_of_images_beyond_the_index(data, tmp_path):
+    """For each image the list of names (20 bytes and the name, up to twice that where vectors grow) and the epoch's order (8 bytes)."""
+
+    def peak(count):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for file in ("_schema.json", "_meta.yaml", "_samples.json"):
+            (folder / file).write_bytes((data / "train" / file).read_bytes())
+        lines = (data / "train/images.lst").read_text().splitlines()
+        (folder / "images.lst").write_text("\n".join(lines[n % len(lines)] for n in range(count)) + "\n")
+        (folder / "image").symlink_to(data / "train/image")
+        words = train_words(data, tmp_path / "m", "--batch-size", "4", "--print-frequency", "1", "--deterministic", "--threads", "1", train=folder)
+        process = subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "Iter: [20/" in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == INTERRUPTED
+        return usage.ru_maxrss * 1024
+
+    few, many = peak(200), peak(200_200)
+    assert many - few < 200_000 * 150, (few, many)
 
 
 def test_start_is_quick_and_help_is_there():

@@ -1,12 +1,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "base/strings.h"
 #include "trainer/folders/folder_meta.h"
 #include "trainer/folders/image_directory.h"
+#include "trainer/folders/probe.h"
 #include "trainer/folders/transformation.h"
 #include "trainer/images/decode.h"
 #include "trainer/images/encode.h"
@@ -82,6 +85,10 @@ class Application {
       return {};
     }
     if (decoded->truncated) states_[i] = State::kTruncated;
+    if (std::string warning = GrayWarning(source_.FileName(i), *decoded); !warning.empty()) {
+      const std::lock_guard lock(gray_mutex_);
+      gray_[i] = std::move(warning);
+    }
     Image image = std::move(decoded->image);
     Random random(options_.seed, 0, i);
     for (const Operation& operation : operations_) {
@@ -113,6 +120,7 @@ class Application {
   }
 
   Status CountUnreadable() {
+    for (auto& [i, warning] : gray_) report_.warnings.Add(std::move(warning));
     std::size_t count = 0;
     std::string first;
     for (std::size_t i = 0; i < source_.size(); ++i) {
@@ -158,6 +166,8 @@ class Application {
   const ApplyOptions& options_;
   std::vector<State> states_;  // each is written by the thread that has its image
   std::vector<std::string> names_;
+  std::mutex gray_mutex_;
+  std::map<std::size_t, std::string> gray_;  // warnings by image; guarded by gray_mutex_
   ApplyReport report_;
 };
 

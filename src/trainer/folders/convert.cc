@@ -299,19 +299,26 @@ class Conversion {
     return {};
   }
 
-  // Why each file cannot be taken; empty for those that can.
-  std::vector<std::string> Probe(const std::vector<fs::path>& files) const {
+  // Why each file cannot be taken; empty for those that can. Warns of those that lose something.
+  std::vector<std::string> Probe(const std::vector<fs::path>& files) {
     std::vector<std::string> problems(files.size());
+    std::vector<std::string> warnings(files.size());
     (void)ParallelFor(files.size(), options_.threads, [&](std::size_t i) -> Status {
       if (!IsFile(files[i])) {
         problems[i] = "it is missing or no regular file";
       } else if (!HasImageExtension(files[i])) {
         problems[i] = "the extension '" + files[i].extension().string() + "' is not taken";
-      } else if (const Status probed = ProbeImageFile(files[i]); !probed) {
+      } else if (const Result<ImageInfo> probed = ProbeImageFile(files[i]); !probed) {
         problems[i] = probed.error().message;
+      } else if (probed->wide_gray) {
+        const Result<DecodedImage> decoded = DecodeImageFile(files[i]);
+        if (decoded) warnings[i] = GrayWarning(Shown(files[i]), *decoded);
       }
       return {};
     });
+    for (std::string& warning : warnings) {
+      if (!warning.empty()) report_.warnings.Add(std::move(warning));
+    }
     return problems;
   }
 

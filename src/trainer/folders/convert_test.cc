@@ -154,6 +154,16 @@ TEST_F(ConvertTest, InputsWithoutImagesAreRefused) {
   EXPECT_NUMBER(ConvertToImageDirectory(in, in / "result"), 160, "lies in the input");
 }
 
+TEST_F(ConvertTest, GrayThatLosesBitsIsNamed) {
+  const auto wide = [](const std::string& white) { return "P2\n1 2\n" + white + "\n0 " + white; };
+  Spill(in / "cat" / "1.pgm", wide("4095"));
+  Spill(in / "cat" / "2.pgm", wide("255"));
+  const ConvertReport report = ROOST_VALUE(Convert());
+  EXPECT_THAT(report.warnings.lines,
+              ElementsAre("The image cat/1.pgm has gray values up to 4095; as 8 bits they become 0 "
+                          "to 255."));
+}
+
 TEST_F(ConvertTest, AFlatFolderHasNoLabels) {
   Spill(in / "2.ppm", TinyPpm());
   Spill(in / "1 \u00e4.ppm", TinyPpm());

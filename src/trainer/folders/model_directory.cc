@@ -1,5 +1,6 @@
 #include "trainer/folders/model_directory.h"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "base/digest.h"
 #include "base/strings.h"
 #include "trainer/folders/dataframe.h"
 #include "trainer/folders/folder_meta.h"
@@ -296,9 +298,12 @@ Status PrepareModelFolder(const fs::path& folder) {
   if (const auto meta = ReadFolderMeta(folder); meta && meta->Get("type") != kType) {
     return refuse(folder.string() + " holds something else, of type " + meta->Get("type"));
   }
-  if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    return refuse(ErrnoError("writing into " + folder.string(), errno).message);
+  // Permission bits do not tell of all folders that take no file, and root passes them.
+  const fs::path probe = folder / (".probe-" + RandomHex(8));
+  if (const auto file = OpenFile(probe, O_WRONLY | O_CREAT | O_EXCL); !file) {
+    return refuse(file.error().message);
   }
+  unlink(probe.c_str());
   return {};
 }
 

@@ -6,8 +6,6 @@
 #include <array>
 #include <cctype>
 
-#include "trainer/images/decode.h"
-
 namespace roost::trainer {
 namespace {
 
@@ -15,7 +13,7 @@ constexpr std::uint64_t kHeadBytes = 64U << 10;
 
 }  // namespace
 
-Status ProbeImageFile(const fs::path& path) {
+Result<ImageInfo> ProbeImageFile(const fs::path& path) {
   ROOST_ASSIGN(std::string bytes, ReadRange(path, 0, kHeadBytes));
   auto info = ProbeImage(bytes);
   // A TIFF may describe itself at its end, and a JPEG can have large notes first.
@@ -35,7 +33,16 @@ Status ProbeImageFile(const fs::path& path) {
     return Fail(ErrorCode::kTooLarge, fmt::format("its {} x {} pixels exceed the limit of {}",
                                                   info->width, info->height, limit));
   }
-  return {};
+  return info;
+}
+
+std::string GrayWarning(std::string_view name, const DecodedImage& decoded) {
+  if (decoded.largest_gray == 0) return {};
+  const std::uint8_t lightest =
+      *std::max_element(decoded.image.pixels.begin(), decoded.image.pixels.end());
+  return fmt::format("The image {} has gray values up to {}; as 8 bits they become 0 to {}.{}",
+                     name, decoded.largest_gray, lightest,
+                     lightest < 64 ? " It is very dark: stretch its values first." : "");
 }
 
 bool HasImageExtension(const fs::path& path) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "trainer/images/decode.h"
 
@@ -30,6 +31,9 @@ Status CheckSize(std::int64_t width, std::int64_t height, ImageFormat format,
 
 // "The JPEG data cannot be decoded: <reason>."
 tl::unexpected<Error> BadImage(ImageFormat format, std::string_view reason);
+
+// 16-bit gray as pixels of 8 bits, as DecodeImage says. Requires: one value for each pixel.
+void NarrowGray(const std::vector<std::uint16_t>& values, DecodedImage& decoded);
 
 // The data ended early or are damaged: an error, or a mark on what has been read.
 Result<DecodedImage> Truncated(DecodedImage decoded, std::string_view reason,

@@ -1,5 +1,7 @@
 #include "trainer/images/decode.h"
 
+#include <algorithm>
+
 #include "base/files.h"
 #include "trainer/images/codecs.h"
 
@@ -158,6 +160,16 @@ tl::unexpected<Error> BadImage(ImageFormat format, std::string_view reason) {
   return Fail(ErrorCode::kInvalidArgument, "The " + std::string(ToString(format)) +
                                                " data cannot be decoded: " + std::string(reason) +
                                                ".");
+}
+
+void NarrowGray(const std::vector<std::uint16_t>& values, DecodedImage& decoded) {
+  const std::uint16_t largest = *std::max_element(values.begin(), values.end());
+  const int shift = largest > 255 ? 8 : 0;
+  if (shift > 0) decoded.largest_gray = largest;
+  std::uint8_t* to = decoded.image.pixels.data();
+  for (const std::uint16_t value : values) {
+    to = std::fill_n(to, 3, static_cast<std::uint8_t>(value >> shift));
+  }
 }
 
 Result<DecodedImage> Truncated(DecodedImage decoded, std::string_view reason,

@@ -35,20 +35,26 @@ struct DecodedImage {
   Image image{};
   ImageFormat format = ImageFormat::kUnknown;
   bool truncated = false;  // the data ended early or were damaged
+  // The largest value of 16-bit gray whose lower bits were dropped; 0: nothing was lost this way.
+  std::uint32_t largest_gray = 0;
 };
 
 struct ImageInfo {
   int width = 0;
   int height = 0;
   ImageFormat format = ImageFormat::kUnknown;
+  bool wide_gray = false;  // more than 8 bits a pixel, without colours
 };
 
 // The pixels that Pillow's Image.open(...).convert("RGB") gives:
 //  * alpha and transparency are dropped, not blended; colour profiles are not applied;
 //  * EXIF orientation of JPEG, PNG and WebP is not applied, the orientation of TIFF is;
 //  * CMYK JPEGs have Adobe's inverted values;
-//  * 16-bit RGB keeps the high byte, 16-bit gray saturates at 255;
+//  * 16-bit RGB keeps the high byte;
 //  * of an animated WebP and a TIFF with several pages the first picture is taken.
+// One thing is not Pillow's, which turns all 16-bit gray above 255 white: here gray keeps the high
+// byte too, or the low one where no value of the picture is above 255, so that 8-bit gray in a
+// 16-bit file stays as it is; PGM is scaled by the white that its header names.
 // Reads JPEG, PNG, WebP, BMP, PBM/PGM/PPM and TIFF. Errors: kTooLarge when the image has more than
 // `max_pixels` (nothing of that size is allocated before), kInvalidArgument for other formats,
 // named in the message, and for data that cannot be decoded. A WebP that ends early is always

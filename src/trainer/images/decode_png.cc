@@ -92,19 +92,12 @@ class PngReader {
   char message_[128] = {};
 };
 
-// Pillow's way from 16-bit gray to 8 bits.
-void SaturateRow(const std::uint8_t* from, std::uint8_t* to, int width) {
-  for (int x = 0; x < width; ++x, from += 2, to += 3) {
-    to[0] = to[1] = to[2] = from[0] != 0 ? std::uint8_t{255} : from[1];
-  }
-}
-
 }  // namespace
 
 Result<ImageInfo> ProbePng(std::string_view bytes) {
   PngReader reader(bytes);
   if (!reader.ReadHeader()) return BadImage(ImageFormat::kPng, reader.message());
-  return ImageInfo{reader.width(), reader.height(), ImageFormat::kPng};
+  return ImageInfo{reader.width(), reader.height(), ImageFormat::kPng, reader.IsWideGray()};
 }
 
 Result<DecodedImage> DecodePng(std::string_view bytes, const DecodeOptions& options) {
@@ -123,9 +116,12 @@ Result<DecodedImage> DecodePng(std::string_view bytes, const DecodeOptions& opti
   const bool complete = reader.ReadRows(wide ? wide_rows.data() : decoded.image.pixels.data(),
                                         reader.RowBytes(), &done);
   if (!complete && done == 0) return BadImage(ImageFormat::kPng, reader.message());
-  for (int y = 0; wide && y < decoded.image.height; ++y) {
-    SaturateRow(wide_rows.data() + reader.RowBytes() * static_cast<std::size_t>(y),
-                decoded.image.Row(y), decoded.image.width);
+  if (wide) {
+    std::vector<std::uint16_t> values(wide_rows.size() / 2);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<std::uint16_t>(wide_rows[2 * i] << 8 | wide_rows[2 * i + 1]);
+    }
+    NarrowGray(values, decoded);
   }
   if (!complete) return Truncated(std::move(decoded), reader.message(), options);
   return decoded;

@@ -16,6 +16,7 @@ struct Header {
 
   bool text() const { return kind <= '3'; }
   bool bits() const { return kind == '1' || kind == '4'; }
+  bool wide_gray() const { return channels() == 1 && largest > 255; }
   int channels() const { return kind == '3' || kind == '6' ? 3 : 1; }
 };
 
@@ -83,12 +84,9 @@ Result<Header> ReadHeader(std::string_view bytes) {
   return header;
 }
 
-// Pillow keeps gray of more than 8 bits as it is, stretched to 16, and saturates it at the end.
 std::uint8_t ToByte(std::uint32_t value, const Header& header) {
-  const bool wide_gray = header.channels() == 1 && header.largest > 255;
-  const double white = wide_gray ? 65535 : 255;
   // To the nearest, ties to even, as Python's round().
-  const double scaled = std::nearbyint(static_cast<double>(value) / header.largest * white);
+  const double scaled = std::nearbyint(static_cast<double>(value) / header.largest * 255);
   return static_cast<std::uint8_t>(std::min(scaled, 255.0));
 }
 
@@ -151,7 +149,7 @@ Result<ImageInfo> ProbePnm(std::string_view bytes) {
   ROOST_ASSIGN(const Header header, ReadHeader(bytes));
   ROOST_TRY(CheckSize(header.width, header.height, ImageFormat::kPnm, {1ULL << 60, 0}));
   return ImageInfo{static_cast<int>(header.width), static_cast<int>(header.height),
-                   ImageFormat::kPnm};
+                   ImageFormat::kPnm, header.wide_gray()};
 }
 
 Result<DecodedImage> DecodePnm(std::string_view bytes, const DecodeOptions& options) {
@@ -168,6 +166,7 @@ Result<DecodedImage> DecodePnm(std::string_view bytes, const DecodeOptions& opti
   } else {
     complete = ReadBytes(bytes.substr(header.pixels), header, decoded.image);
   }
+  if (header.wide_gray()) decoded.largest_gray = header.largest;
   if (!complete) return Truncated(std::move(decoded), "its data end early", options);
   return decoded;
 }

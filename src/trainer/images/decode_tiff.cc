@@ -83,6 +83,10 @@ struct Layout {
   std::uint16_t photometric = PHOTOMETRIC_MINISBLACK;
   std::uint16_t orientation = ORIENTATION_TOPLEFT;
   bool plain = false;  // rows of whole samples that need no conversion of colours
+
+  bool wide_gray() const {
+    return plain && bits == 16 && samples == 1 && photometric == PHOTOMETRIC_MINISBLACK;
+  }
 };
 
 Layout ReadLayout(TIFF* tiff) {
@@ -118,24 +122,32 @@ void ConvertRow(const std::vector<std::uint8_t>& row, const Layout& layout, std:
       }
       std::uint16_t value;  // in this machine's byte order
       std::memcpy(&value, from + sample * 2, sizeof value);
-      to[c] = static_cast<std::uint8_t>(
-          colour || layout.samples > 1 ? value >> 8 : std::min<std::uint16_t>(value, 255));
+      to[c] = static_cast<std::uint8_t>(value >> 8);
     }
   }
 }
 
 // Both readers give the rows as they are stored; the result is how many could be read.
 
-int ReadPlain(TIFF* tiff, const Layout& layout, Image& image) {
+int ReadPlain(TIFF* tiff, const Layout& layout, DecodedImage& decoded) {
+  Image& image = decoded.image;
   const std::size_t needed =
       static_cast<std::size_t>(layout.width) * layout.samples * (layout.bits / 8U);
   if (TIFFScanlineSize64(tiff) < needed) return 0;
   std::vector<std::uint8_t> row(TIFFScanlineSize64(tiff));
-  for (int y = 0; y < image.height; ++y) {
-    if (TIFFReadScanline(tiff, row.data(), static_cast<std::uint32_t>(y)) != 1) return y;
-    ConvertRow(row, layout, image.Row(y));
+  std::vector<std::uint16_t> gray;
+  if (layout.wide_gray()) gray.resize(image.pixels.size() / 3);
+  int y = 0;
+  for (; y < image.height; ++y) {
+    if (TIFFReadScanline(tiff, row.data(), static_cast<std::uint32_t>(y)) != 1) break;
+    if (gray.empty()) {
+      ConvertRow(row, layout, image.Row(y));
+    } else {
+      std::memcpy(gray.data() + static_cast<std::size_t>(y) * layout.width, row.data(), needed);
+    }
   }
-  return image.height;
+  if (!gray.empty()) NarrowGray(gray, decoded);
+  return y;
 }
 
 int ReadAny(TIFF* tiff, const Layout& layout, Image& image) {
@@ -185,7 +197,8 @@ Result<ImageInfo> ProbeTiff(std::string_view bytes) {
   const int width = static_cast<int>(layout.width);
   const int height = static_cast<int>(layout.height);
   const bool swaps = layout.orientation >= 5 && layout.orientation <= 8;
-  return ImageInfo{swaps ? height : width, swaps ? width : height, ImageFormat::kTiff};
+  return ImageInfo{swaps ? height : width, swaps ? width : height, ImageFormat::kTiff,
+                   layout.wide_gray()};
 }
 
 Result<DecodedImage> DecodeTiff(std::string_view bytes, const DecodeOptions& options) {
@@ -197,7 +210,7 @@ Result<DecodedImage> DecodeTiff(std::string_view bytes, const DecodeOptions& opt
   DecodedImage decoded;
   decoded.format = ImageFormat::kTiff;
   decoded.image = Image::Blank(static_cast<int>(layout.width), static_cast<int>(layout.height));
-  const int rows = layout.plain ? ReadPlain(tiff.get(), layout, decoded.image)
+  const int rows = layout.plain ? ReadPlain(tiff.get(), layout, decoded)
                                 : ReadAny(tiff.get(), layout, decoded.image);
   if (rows == 0) return Bad(source);
   if (layout.orientation >= 2 && layout.orientation <= 8) {

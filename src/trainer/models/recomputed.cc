@@ -9,36 +9,13 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "trainer/models/autocast.h"
+
 namespace roost::trainer {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// The backward pass runs outside autocast, but computes again what ran inside it.
-class AutocastScope {
- public:
-  AutocastScope(at::DeviceType device, bool enabled, at::ScalarType dtype)
-      : device_(device),
-        enabled_before_(at::autocast::is_autocast_enabled(device)),
-        dtype_before_(at::autocast::get_autocast_dtype(device)) {
-    at::autocast::set_autocast_enabled(device, enabled);
-    at::autocast::set_autocast_dtype(device, dtype);
-    at::autocast::increment_nesting();
-  }
-  ~AutocastScope() {
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, enabled_before_);
-    at::autocast::set_autocast_dtype(device_, dtype_before_);
-  }
-  AutocastScope(const AutocastScope&) = delete;
-  AutocastScope& operator=(const AutocastScope&) = delete;
-
- private:
-  at::DeviceType device_;
-  bool enabled_before_;
-  at::ScalarType dtype_before_;
-};
 
 at::Tensor Normed(at::ArrayRef<at::Tensor> features, const NormConvWeights& w) {
   return at::batch_norm(features.size() == 1 ? features[0] : at::cat(features, 1), w.norm_weight,
@@ -127,6 +104,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
       weights.running_var = data["running_var"].toTensor();
     }
     const at::AutoGradMode record(true);
+    // The backward pass runs outside autocast, but computes again what ran inside it.
     const AutocastScope autocast(inputs[kFeatures].device().type(), data["autocast"].toBool(),
                                  static_cast<at::ScalarType>(data["dtype"].toInt()));
     return Normed(at::ArrayRef<at::Tensor>(inputs).slice(kFeatures), weights);

@@ -76,10 +76,14 @@ Status PrepareOutput(const TrainWords& words) {
 // Two trainings would each overwrite what the other keeps.
 Result<std::optional<FileLock>> LockCheckpoints(const fs::path& folder) {
   if (folder.empty()) return std::optional<FileLock>();
-  ROOST_TRY(MakeFolders(folder));
+  const auto refuse = [](const Error& error) {
+    return FailModule(
+        FailedToWriteOutputs(error.message, "Choose another folder for the checkpoints."));
+  };
+  if (const Status made = MakeFolders(folder); !made) return refuse(made.error());
   Result<FileLock> lock = FileLock::Acquire(folder / "lock");
   if (lock) return std::optional<FileLock>(std::move(*lock));
-  if (lock.error().code != ErrorCode::kUnavailable) return tl::unexpected<Error>(lock.error());
+  if (lock.error().code != ErrorCode::kUnavailable) return refuse(lock.error());
   return Fail(ErrorCode::kUnavailable, "Another training writes its checkpoints into " +
                                            folder.string() +
                                            ". Wait for its end or take another folder.");
@@ -142,7 +146,9 @@ Result<File> OpenReport(const fs::path& path) {
   if (path.empty()) return File();
   File file(std::fopen(path.c_str(), "ae"));
   if (file) return file;
-  return Fail(ErrnoError("opening " + path.string(), errno));
+  return FailModule(
+      FailedToWriteOutputs(ErrnoError("opening the report " + path.string(), errno).message,
+                           "Choose a file that you may write."));
 }
 
 Status SaveTrained(Classifier& network, const TrainOutcome& outcome, ModelSpec spec,
@@ -279,6 +285,19 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--accumulate", to.accumulate, "Batches whose gradients make one step");
   add("--random-resized-crop", to.random_resized_crop,
       "Side of a random part, cut out, resized and mirrored anew in each epoch (0: whole images)");
+  add("--precision", to.precision,
+      "What convolutions compute in while training: fp32, bf16 or fp16 (with a scaled loss)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Precision>{
+          {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}}))
+      ->option_text("TEXT=fp32");
+  add("--progressive-resolution", to.progressive_resolution,
+      "Side of the first epoch's images, which then grows (0: full size from the start)");
+  add("--progressive-share", to.progressive_share,
+      "Share of the epochs after which the images have their full size");
+  add("--cache", to.cache_folder,
+      "Keep the decoded images in this folder, for this and later runs");
+  add("--cache-short-side", to.cache_short_side,
+      "Shrink larger images to this side in the cache (0: none)");
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
   add("--threads", to.threads, "That decode images (0: one for each core)");

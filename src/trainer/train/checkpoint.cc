@@ -39,6 +39,7 @@ StateDict ToValue(const EpochSums& sums) {
   dict.Set("wrong", sums.wrong);
   dict.Set("seconds", sums.seconds);
   dict.Set("wait_seconds", sums.wait_seconds);
+  dict.Set("skipped_steps", sums.skipped_steps);
   return dict;
 }
 
@@ -115,6 +116,7 @@ std::string Read(const StateValue* value, EpochSums* sums) {
   fields.Take("wrong", &sums->wrong);
   fields.Take("seconds", &sums->seconds);
   fields.Take("wait_seconds", &sums->wait_seconds);
+  fields.Take("skipped_steps", &sums->skipped_steps);
   return fields.missing();
 }
 
@@ -137,6 +139,8 @@ std::string Read(const StateValue& root, Checkpoint* checkpoint) {
   fields.Take("early_stop_has_last", &checkpoint->early_stop.has_last);
   fields.Take("early_stop_last", &checkpoint->early_stop.last);
   fields.Take("early_stop_count", &checkpoint->early_stop.count);
+  fields.Take("loss_scale", &checkpoint->loss_scale.scale);
+  fields.Take("loss_scale_good_steps", &checkpoint->loss_scale.good_steps);
   fields.Take("best_epoch", &checkpoint->outcome.best_epoch);
   fields.Take("best_top1", &checkpoint->outcome.best_top1);
   std::int64_t end = 0;
@@ -179,6 +183,8 @@ Status WriteCheckpoint(const fs::path& file, const Checkpoint& checkpoint) {
   root.Set("early_stop_has_last", checkpoint.early_stop.has_last);
   root.Set("early_stop_last", checkpoint.early_stop.last);
   root.Set("early_stop_count", checkpoint.early_stop.count);
+  root.Set("loss_scale", checkpoint.loss_scale.scale);
+  root.Set("loss_scale_good_steps", checkpoint.loss_scale.good_steps);
   root.Set("best_epoch", checkpoint.outcome.best_epoch);
   root.Set("best_top1", checkpoint.outcome.best_top1);
   root.Set("end", static_cast<std::int64_t>(checkpoint.outcome.end));

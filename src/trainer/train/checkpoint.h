@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/result.h"
 #include "trainer/models/model_state.h"
+#include "trainer/train/grad_scaler.h"
 #include "trainer/train/schedule.h"
 #include "trainer/train/trainer.h"
 
@@ -24,6 +25,7 @@ struct EpochSums {
   double wrong = 0;  // images
   double seconds = 0;
   double wait_seconds = 0;
+  std::int64_t skipped_steps = 0;  // whose gradients were not finite, see GradScaler
 };
 
 // Everything that a training goes on from. What is random is drawn anew from (seed, epoch, index),
@@ -35,6 +37,7 @@ struct Checkpoint {
   std::int64_t next_batch = 0;  // of that epoch
   EpochSums sums{};
   EarlyStop::State early_stop{};
+  GradScaler::State loss_scale{};
   bool ended = false;  // nothing is left to do
   TrainOutcome outcome{};
   ModelState model{};

@@ -27,21 +27,25 @@ Workspace& ThisThreads() {
   return workspace;
 }
 
+Box WholeOf(const PixelView& view) {
+  return {0, 0, static_cast<double>(view.width), static_cast<double>(view.height)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ImageSource>> ImageSource::Open(const ImageDirectory& images,
                                                        const Options& options) {
   std::unique_ptr<ImageSource> source(new ImageSource(images, options));
   if (options.crop > 0) {
-    source->height_ = source->width_ = options.crop;
+    source->SetFullSize(options.crop, options.crop);
     return source;
   }
   std::string last;
   for (std::size_t i = 0; i < std::min(images.size(), kTries); ++i) {
-    const Result<DecodedImage> image = DecodeImageFile(images.PathOf(i));
+    DecodedImage decoded;
+    const Result<PixelView> image = source->PixelsOf(i, decoded);
     if (image) {
-      source->height_ = image->image.height;
-      source->width_ = image->image.width;
+      source->SetFullSize(image->height, image->width);
       return source;
     }
     last = image.error().message;
@@ -51,35 +55,75 @@ Result<std::unique_ptr<ImageSource>> ImageSource::Open(const ImageDirectory& ima
                                    "Convert it with Convert to Image Directory."));
 }
 
+void ImageSource::SetFullSize(std::int64_t height, std::int64_t width) {
+  full_height_ = height_ = height;
+  full_width_ = width_ = width;
+}
+
+void ImageSource::SetSide(std::int64_t side) {
+  const auto scaled = [&](std::int64_t full) {
+    return (full * side + full_side() / 2) / full_side();
+  };
+  height_ = scaled(full_height_);
+  width_ = scaled(full_width_);
+}
+
 Status ImageSource::Fill(std::size_t index, std::uint8_t* to) const {
   if (options_.crop == 0) return FillWhole(index, to);
   return options_.random ? FillRandomCrop(index, to) : FillMiddle(index, to);
 }
 
+Result<PixelView> ImageSource::PixelsOf(std::size_t index, DecodedImage& decoded) const {
+  if (options_.cache != nullptr) {
+    if (const std::optional<PixelView> cached = options_.cache->Find(index)) return *cached;
+  }
+  ROOST_ASSIGN(decoded, DecodeImageFile(images_.PathOf(index)));
+  return ViewOf(decoded.image);
+}
+
 Status ImageSource::FillWhole(std::size_t index, std::uint8_t* to) const {
-  ROOST_ASSIGN(const DecodedImage decoded, DecodeImageFile(images_.PathOf(index)));
-  const Image& image = decoded.image;
-  if (image.width != width_ || image.height != height_) {
+  DecodedImage decoded;
+  ROOST_ASSIGN(const PixelView image, PixelsOf(index, decoded));
+  if (image.width != full_width_ || image.height != full_height_) {
     return FailModule(InvalidDataset(
         options_.dataset,
         std::string(images_.FileName(index)) + " has " + std::to_string(image.width) + " x " +
-            std::to_string(image.height) + " pixels, others " + std::to_string(width_) + " x " +
-            std::to_string(height_),
+            std::to_string(image.height) + " pixels, others " + std::to_string(full_width_) +
+            " x " + std::to_string(full_height_),
         "Bring all images to one size with Init and Apply Image Transformation, or cut them while "
         "training (random resized crop)."));
   }
-  std::memcpy(to, image.pixels.data(), image.pixels.size());
+  if (height_ == full_height_ && width_ == full_width_) {
+    std::memcpy(to, image.data, sample_bytes());
+    return {};
+  }
+  ThisThreads().resizer.Resize(image, WholeOf(image), static_cast<int>(width_),
+                               static_cast<int>(height_), Filter::kBilinear, to,
+                               static_cast<std::size_t>(width_) * 3);
   return {};
 }
 
 Status ImageSource::FillRandomCrop(std::size_t index, std::uint8_t* to) const {
-  const fs::path path = images_.PathOf(index);
-  const int side = static_cast<int>(options_.crop);
+  const int side = static_cast<int>(width_);
   const std::size_t stride = static_cast<std::size_t>(side) * 3;
   Workspace& workspace = ThisThreads();
   Random random(options_.seed, epoch_, index);
   const operations::RandomResizedCrop crop{.size = side};
+  const auto take_from = [&](const PixelView& image) {
+    const Rect cut = operations::Draw(crop, image.width, image.height, random);
+    const bool mirror = random.Chance(0.5);
+    const PixelView part = ViewOf(image, cut);
+    workspace.resizer.Resize(part, WholeOf(part), side, side, Filter::kBilinear, to, stride,
+                             mirror);
+  };
+  if (options_.cache != nullptr) {
+    if (const std::optional<PixelView> cached = options_.cache->Find(index)) {
+      take_from(*cached);
+      return {};
+    }
+  }
 
+  const fs::path path = images_.PathOf(index);
   ROOST_ASSIGN(const std::string bytes, ReadFile(path, kLargestFile));
   const Result<ImageInfo> info = ProbeImage(bytes);
   if (info && info->format == ImageFormat::kJpeg) {
@@ -92,20 +136,16 @@ Status ImageSource::FillRandomCrop(std::size_t index, std::uint8_t* to) const {
     return {};
   }
   ROOST_ASSIGN(const DecodedImage decoded, DecodeImageFile(path));
-  const Image& image = decoded.image;
-  const Rect cut = operations::Draw(crop, image.width, image.height, random);
-  const bool mirror = random.Chance(0.5);
-  const Box whole{0, 0, static_cast<double>(cut.width), static_cast<double>(cut.height)};
-  workspace.resizer.Resize(ViewOf(ViewOf(image), cut), whole, side, side, Filter::kBilinear, to,
-                           stride, mirror);
+  take_from(ViewOf(decoded.image));
   return {};
 }
 
 Status ImageSource::FillMiddle(std::size_t index, std::uint8_t* to) const {
-  ROOST_ASSIGN(const DecodedImage decoded, DecodeImageFile(images_.PathOf(index)));
+  DecodedImage decoded;
+  ROOST_ASSIGN(const PixelView image, PixelsOf(index, decoded));
   const int side = static_cast<int>(options_.crop);
   const int shorter = static_cast<int>(static_cast<double>(side) / kMiddleShare + 0.5);
-  const auto [width, height] = ShorterSideTo(decoded.image.width, decoded.image.height, shorter);
+  const auto [width, height] = ShorterSideTo(image.width, image.height, shorter);
   if (static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) >
       DecodeLimits{}.max_pixels) {
     return Fail(ErrorCode::kTooLarge, images_.PathOf(index).string() +
@@ -113,8 +153,10 @@ Status ImageSource::FillMiddle(std::size_t index, std::uint8_t* to) const {
                                           std::to_string(width) + " x " + std::to_string(height) +
                                           " pixels with the shorter side that is asked for");
   }
-  const Image middle =
-      CenterCropImage(ResizeImage(decoded.image, width, height, Filter::kBilinear), side, side);
+  Image resized = Image::Blank(width, height);
+  ThisThreads().resizer.Resize(image, WholeOf(image), width, height, Filter::kBilinear,
+                               resized.pixels.data(), static_cast<std::size_t>(width) * 3);
+  const Image middle = CenterCropImage(resized, side, side);
   std::memcpy(to, middle.pixels.data(), middle.pixels.size());
   return {};
 }

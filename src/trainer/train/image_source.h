@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,7 +8,9 @@
 
 #include "base/result.h"
 #include "trainer/folders/image_directory.h"
+#include "trainer/images/decode.h"
 #include "trainer/train/batch_loader.h"
+#include "trainer/train/image_cache.h"
 
 namespace roost::trainer {
 
@@ -21,15 +24,24 @@ class ImageSource : public SampleSource {
     std::int64_t crop = 0;
     bool random = false;  // the cut and a mirroring drawn by (seed, epoch, index); else the middle
     std::uint64_t seed = 0;
+    // Where the pixels are taken from; images that are not in it are read from their files. Must
+    // outlive the source. The crops of a cache that shrank nothing are those of the files, save
+    // that a JPEG's crop of twice the samples' side is decoded smaller, not resized, without one.
+    const ImageCache* cache = nullptr;
   };
   // The size of the samples: that of the crop, or of the first image that can be read. Errors: 18
   // when none can. `images` must outlive the source.
   static Result<std::unique_ptr<ImageSource>> Open(const ImageDirectory& images,
                                                    const Options& options);
 
-  // Of the random cuts. Not while a loader is at work.
+  // Of the random cuts. Not while a loader is at work, as SetSide.
   void SetEpoch(std::uint64_t epoch) { epoch_ = epoch; }
+  // Makes the shorter side of the samples `side` pixels, at most full_side(), and the longer one in
+  // proportion: whole images are shrunk (bilinear), crops resized to less.
+  void SetSide(std::int64_t side);
 
+  // The shorter side of samples that are not shrunk.
+  std::int64_t full_side() const { return std::min(full_height_, full_width_); }
   std::int64_t height() const { return height_; }
   std::int64_t width() const { return width_; }
   std::size_t sample_bytes() const override {
@@ -41,12 +53,17 @@ class ImageSource : public SampleSource {
  private:
   ImageSource(const ImageDirectory& images, Options options)
       : images_(images), options_(std::move(options)) {}
+  void SetFullSize(std::int64_t height, std::int64_t width);
+  // The whole image: the cache's, or decoded into `decoded`.
+  Result<PixelView> PixelsOf(std::size_t index, DecodedImage& decoded) const;
   Status FillWhole(std::size_t index, std::uint8_t* to) const;
   Status FillRandomCrop(std::size_t index, std::uint8_t* to) const;
   Status FillMiddle(std::size_t index, std::uint8_t* to) const;
 
   const ImageDirectory& images_;
   const Options options_;
+  std::int64_t full_height_ = 0;
+  std::int64_t full_width_ = 0;
   std::int64_t height_ = 0;
   std::int64_t width_ = 0;
   std::uint64_t epoch_ = 0;

@@ -31,12 +31,17 @@ void Optimizer::ZeroGradients() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
 }
 
-double Optimizer::ClipNorm(double limit) {
-  const at::NoGradGuard no_grad;
+std::vector<at::Tensor> Optimizer::Gradients() const {
   std::vector<at::Tensor> gradients;
   for (const auto& [name, parameter] : parameters_) {
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
+  return gradients;
+}
+
+double Optimizer::ClipNorm(double limit) {
+  const at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> gradients = Gradients();
   if (gradients.empty()) return 0;
   const double norm =
       at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2).item().toDouble();

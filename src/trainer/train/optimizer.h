@@ -21,6 +21,8 @@ class Optimizer {
   Optimizer(Parameters parameters, const TrainOptions& options);
 
   void ZeroGradients();
+  // The tensors themselves, of the parameters that have one.
+  std::vector<at::Tensor> Gradients() const;
   // Scales the gradients down so that their common norm is at most `limit`; gives the norm before.
   double ClipNorm(double limit);
   void Step(double learning_rate);

@@ -74,6 +74,17 @@ Status CheckTrainOptions(const TrainOptions& options) {
   at_least("clip norm", options.clip_norm, 0);
   counts("accumulate", options.accumulate);
   counts_or_none("random resized crop", options.random_resized_crop, kLargestCrop);
+  problems.Require(options.progressive_resolution == 0 || options.progressive_resolution >= 32,
+                   NotInRange("progressive resolution", "It is 0 or at least 32 pixels."));
+  problems.Require(options.progressive_share >= 0 && options.progressive_share <= 1,
+                   NotInRange("progressive share", 0, 1));
+  counts_or_none("cache short side", options.cache_short_side, kLargestCrop);
+  // Whole images would have another size in training than when the model is used.
+  if (options.cache_short_side > 0 &&
+      (options.cache_folder.empty() || options.random_resized_crop == 0)) {
+    problems.Add(
+        NotInRange("cache short side", "It needs a cache folder and random resized crop."));
+  }
   counts_or_none("threads", options.threads, kMostThreads);
   counts_or_none("checkpoint every", options.checkpoint_every);
   problems.Require(options.unreadable_images_limit >= 0 && options.unreadable_images_limit <= 1,

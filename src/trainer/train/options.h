@@ -10,6 +10,7 @@ namespace roost::trainer {
 
 enum class ScheduleKind { kPolynomial, kCosine };
 enum class OptimizerKind { kSgd, kAdamW };
+enum class Precision { kFp32, kBf16, kFp16 };
 
 // What a training is told beside its data and its model. The first seven are the parameters of the
 // designer's Train PyTorch Model, with its defaults; the rest is ours and off, or as the component
@@ -35,6 +36,16 @@ struct TrainOptions {
   // Side of a random part of the image, resized and mirrored at random, anew in each epoch, instead
   // of the image as it lies in the folder; validation takes the middle. 0: none.
   std::int64_t random_resized_crop = 0;
+  // Side (of a whole image: its shorter one) of the first epoch's images, which then grows as
+  // ProgressiveSide says; validation always has the full one. 0: full from the start.
+  std::int64_t progressive_resolution = 0;
+  double progressive_share = 0.8;  // of the epochs, after which images have their full side
+  // Where decoded images are kept, see ImageCache. Empty: nowhere.
+  fs::path cache_folder{};
+  std::int64_t cache_short_side = 0;  // that larger images are shrunk to in it; 0: none is
+  // What convolutions and matrix products of the training compute in; weights, loss and validation
+  // stay in 32 bits. With kFp16 the loss is scaled, see GradScaler.
+  Precision precision = Precision::kFp32;
   bool channels_last = true;
   bool deterministic = false;  // the same seed gives the same bits, whatever the speed
   int threads = 0;             // that decode images; 0: one for each core

@@ -45,6 +45,15 @@ TEST(TrainOptionsTest, WhatNoTrainingCanUseIsRefusedByName) {
       {"clip norm", [](TrainOptions& o) { o.clip_norm = kNaN; }},
       // A side that is 0 as a 32-bit number.
       {"random resized crop", [](TrainOptions& o) { o.random_resized_crop = 1LL << 32; }},
+      {"progressive resolution", [](TrainOptions& o) { o.progressive_resolution = 31; }},
+      {"progressive share", [](TrainOptions& o) { o.progressive_share = kNaN; }},
+      {"progressive share", [](TrainOptions& o) { o.progressive_share = 1.1; }},
+      {"cache short side", [](TrainOptions& o) { o.cache_short_side = 64; }},
+      {"cache short side",
+       [](TrainOptions& o) {
+         o.cache_folder = "cache";
+         o.cache_short_side = 64;  // of whole images
+       }},
       {"threads", [](TrainOptions& o) { o.threads = kMostThreads + 1; }},
       {"unreadable images limit", [](TrainOptions& o) { o.unreadable_images_limit = kNaN; }},
       {"unreadable images limit", [](TrainOptions& o) { o.unreadable_images_limit = 1.5; }},

@@ -52,9 +52,12 @@ void VisitPosition(Checkpoint& at, bool& has_optimizer, const Visit& visit) {
   visit(at.sums.wrong);
   visit(at.sums.seconds);
   visit(at.sums.wait_seconds);
+  visit(at.sums.skipped_steps);
   visit(at.early_stop.has_last);
   visit(at.early_stop.last);
   visit(at.early_stop.count);
+  visit(at.loss_scale.scale);
+  visit(at.loss_scale.good_steps);
   visit(at.ended);
   visit(at.outcome.best_epoch);
   visit(at.outcome.best_top1);

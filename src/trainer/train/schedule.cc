@@ -1,5 +1,6 @@
 #include "trainer/train/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -8,6 +9,7 @@ namespace {
 
 constexpr double kWarmUpStart = 1e-4;
 constexpr double kEnd = 1e-7;
+constexpr double kSideStep = 32;
 
 }  // namespace
 
@@ -23,6 +25,15 @@ double LearningRateOf(ScheduleKind kind, double target, std::int64_t epoch, std:
     return kEnd + (target - kEnd) * (1 + std::cos(std::numbers::pi * done)) / 2;
   }
   return kEnd + (target - kEnd) * (1 - done) * (1 - done);
+}
+
+std::int64_t ProgressiveSide(std::int64_t start, std::int64_t full, double share,
+                             std::int64_t epoch, std::int64_t epochs) {
+  const double reached = share * static_cast<double>(epochs);
+  if (static_cast<double>(epoch) >= reached) return full;
+  const double side = static_cast<double>(start) +
+                      static_cast<double>(full - start) * static_cast<double>(epoch) / reached;
+  return std::min(full, static_cast<std::int64_t>(std::round(side / kSideStep) * kSideStep));
 }
 
 bool EarlyStop::Add(double validation_loss) {

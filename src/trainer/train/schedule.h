@@ -16,6 +16,14 @@ namespace roost::trainer {
 double LearningRateOf(ScheduleKind kind, double target, std::int64_t epoch, std::int64_t epochs,
                       std::int64_t warmup);
 
+// Progressive resolution: the side of the images of epoch `epoch` (from 0), in pixels. It grows
+// evenly from `start` in the first epoch to `full` in epoch ceil(share * epochs), and stays there;
+// before, it is rounded to the nearest multiple of 32, by which the networks shrink an image:
+//   start + (full - start) e / (share E)
+// Requires: 32 <= start <= full, 0 <= share <= 1.
+std::int64_t ProgressiveSide(std::int64_t start, std::int64_t full, double share,
+                             std::int64_t epoch, std::int64_t epochs);
+
 // Ends a training whose validation loss has stopped falling. As the component does, each loss is
 // compared with that of the epoch before, not with the best one: not smaller counts, smaller starts
 // the count anew. The first epoch never counts; a loss that is no number counts.

@@ -1,12 +1,16 @@
 #include "trainer/train/schedule.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace roost::trainer {
 namespace {
+
+using ::testing::ElementsAre;
 
 // What the component itself was seen to use for L = 0.001 and two epochs.
 TEST(ScheduleTest, PolynomialDecayIsTheComponents) {
@@ -42,6 +46,29 @@ TEST(ScheduleTest, WarmUpMayTakeAllEpochs) {
     EXPECT_TRUE(std::isfinite(rate));
     EXPECT_LT(rate, 0.1);
   }
+}
+
+std::vector<std::int64_t> Sides(std::int64_t start, std::int64_t full, double share,
+                                std::int64_t epochs) {
+  std::vector<std::int64_t> sides;
+  for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+    sides.push_back(ProgressiveSide(start, full, share, epoch, epochs));
+  }
+  return sides;
+}
+
+TEST(ProgressiveSideTest, GrowsEvenlyInStepsOf32ToTheFullSide) {
+  EXPECT_THAT(Sides(128, 224, 0.8, 10),
+              ElementsAre(128, 128, 160, 160, 192, 192, 192, 224, 224, 224));
+  EXPECT_THAT(Sides(96, 224, 1, 4), ElementsAre(96, 128, 160, 192));
+  EXPECT_THAT(Sides(128, 224, 0.5, 1), ElementsAre(128));
+  EXPECT_THAT(Sides(128, 224, 0, 2), ElementsAre(224, 224));
+}
+
+TEST(ProgressiveSideTest, TheFullSideIsReachedExactlyAndNeverExceeded) {
+  EXPECT_THAT(Sides(32, 40, 0.5, 4), ElementsAre(32, 32, 40, 40));
+  EXPECT_THAT(Sides(100, 104, 0.75, 4), ElementsAre(96, 96, 96, 104));
+  EXPECT_THAT(Sides(50, 50, 1, 3), ElementsAre(50, 50, 50));
 }
 
 TEST(EarlyStopTest, ComparesWithTheEpochBefore) {

@@ -18,9 +18,11 @@
 #include "trainer/distributed/shard.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
+#include "trainer/models/autocast.h"
 #include "trainer/train/batch_loader.h"
 #include "trainer/train/checkpoint.h"
 #include "trainer/train/evaluation.h"
+#include "trainer/train/grad_scaler.h"
 #include "trainer/train/image_source.h"
 #include "trainer/train/image_tensors.h"
 #include "trainer/train/optimizer.h"
@@ -35,6 +37,8 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kTrainingDataset = "Training dataset";
 constexpr const char* kValidationDataset = "Validation dataset";
 constexpr const char* kCheckpointFile = "last.pth";
+constexpr const char* kTrainingCache = "training.images";
+constexpr const char* kValidationCache = "validation.images";
 // No image has this index, so mixing shares no random numbers with augmentation.
 constexpr std::uint64_t kMixStream = UINT64_MAX - 1;
 
@@ -117,6 +121,18 @@ std::string NamesOf(const ImageDirectory& images) {
   return std::to_string(images.size()) + " (" + digest.Finish().Hex().substr(0, 16) + ")";
 }
 
+const char* PrecisionName(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kFp16:
+      return "fp16";
+    case Precision::kFp32:
+      break;
+  }
+  return "fp32";
+}
+
 std::map<std::string, std::string> SettingsOf(const Classifier& model,
                                               const ImageDirectory& training,
                                               const ImageDirectory& validation,
@@ -152,6 +168,12 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
       {"clip norm", number(options.clip_norm)},
       {"accumulate", std::to_string(options.accumulate)},
       {"random resized crop", std::to_string(options.random_resized_crop)},
+      // A cache may change pixels a little, see ImageSource.
+      {"cache", options.cache_folder.empty() ? "no" : "yes"},
+      {"cache short side", std::to_string(options.cache_short_side)},
+      {"precision", PrecisionName(options.precision)},
+      {"progressive resolution", std::to_string(options.progressive_resolution)},
+      {"progressive share", number(options.progressive_share)},
   };
 }
 
@@ -170,11 +192,17 @@ class Training {
         group_(group),
         threads_(ThreadsOf(options, group == nullptr ? 1 : group->local_size())),
         optimizer_(model.Parameters(), options),
+        scaler_(options.precision == Precision::kFp16),
         early_stop_(options.patience),
         writer_(options.checkpoint_folder / kCheckpointFile) {}
 
   Result<TrainOutcome> Run() {
-    ROOST_TRY(Begin());
+    if (const Status begun = Begin(); !begun) {
+      // Making a cache can take long; nothing has been trained that could be kept.
+      if (!interrupt_ || begun.error().code != ErrorCode::kUnavailable) return Fail(begun.error());
+      at_.outcome.end = TrainOutcome::End::kInterrupted;
+      return std::move(at_.outcome);
+    }
     while (!at_.ended) {
       ROOST_ASSIGN(const bool whole, TrainEpoch());
       if (!whole) return Interrupted();
@@ -186,7 +214,9 @@ class Training {
 
  private:
   Status Begin();
+  Status OpenCaches();
   Status GoOnFrom(Checkpoint checkpoint);
+  void SetResolution();
   Result<bool> TrainEpoch();
   Status TrainBatch(const Batch& batch, Clock::time_point start);
   at::Tensor LossOf(const Batch& batch, BatchSums* sums) const;
@@ -197,7 +227,8 @@ class Training {
     return at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_;
   }
   at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets, double share) const;
-  void EndStep();
+  at::Tensor Forward(const at::Tensor& images) const;
+  Status EndStep();
   Result<bool> EndEpoch();
   Error NoNumber(const std::string& which) const;
   Status Save(bool wait);
@@ -216,8 +247,11 @@ class Training {
   bool interrupted_ = false;  // agreed with all processes
   Optimizer optimizer_;
   std::optional<MovingAverage> average_;
+  GradScaler scaler_;
   EarlyStop early_stop_;
   CheckpointWriter writer_;
+  std::unique_ptr<const ImageCache> cache_;  // none without a cache folder, as the next
+  std::unique_ptr<const ImageCache> validation_cache_;
   std::unique_ptr<ImageSource> images_;
   std::unique_ptr<ImageSource> validation_images_;
   std::int64_t batches_ = 0;  // of an epoch
@@ -226,15 +260,36 @@ class Training {
   Checkpoint at_;  // where the training stands; its tensors are filled in when it is saved
 };
 
+Status Training::OpenCaches() {
+  if (options_.cache_folder.empty()) return {};
+  const auto open = [&](const char* name, const ImageDirectory& images) {
+    return ImageCache::Open(
+        options_.cache_folder / name, images,
+        {.short_side = static_cast<int>(options_.cache_short_side), .threads = options_.threads},
+        interrupt_, [this](const std::string& note) { observer_.OnNote(note); });
+  };
+  ROOST_ASSIGN(cache_, open(kTrainingCache, training_));
+  ROOST_ASSIGN(validation_cache_, open(kValidationCache, validation_));
+  return {};
+}
+
 Status Training::Begin() {
-  ROOST_ASSIGN(images_, ImageSource::Open(
-                            training_, {.dataset = kTrainingDataset,
-                                        .crop = options_.random_resized_crop,
-                                        .random = true,
-                                        .seed = static_cast<std::uint64_t>(options_.random_seed)}));
+  ROOST_TRY(OpenCaches());
+  ROOST_ASSIGN(images_, ImageSource::Open(training_,
+                                          {.dataset = kTrainingDataset,
+                                           .crop = options_.random_resized_crop,
+                                           .random = true,
+                                           .seed = static_cast<std::uint64_t>(options_.random_seed),
+                                           .cache = cache_.get()}));
   ROOST_ASSIGN(validation_images_,
                ImageSource::Open(validation_, {.dataset = kValidationDataset,
-                                               .crop = options_.random_resized_crop}));
+                                               .crop = options_.random_resized_crop,
+                                               .cache = validation_cache_.get()}));
+  if (options_.progressive_resolution > images_->full_side()) {
+    return FailModule(NotLessThanOrEqualTo(
+        "progressive resolution", static_cast<double>(options_.progressive_resolution),
+        "side of the images", static_cast<double>(images_->full_side())));
+  }
   if (options_.channels_last) model_.ToChannelsLast();
   replicas_.emplace(model_, group_);
   batches_ = ShardSize(static_cast<std::int64_t>(training_.size()), replicas_->size()) /
@@ -253,6 +308,7 @@ Status Training::Begin() {
   if (options_.ema > 0 && !average_) average_.emplace(model_.State(), options_.ema);
   ROOST_TRY(replicas_->ShareStart(&at_, optimizer_, average_ ? &*average_ : nullptr));
   early_stop_.Restore(at_.early_stop);
+  scaler_.Restore(at_.loss_scale);
   observer_.OnStart(images_->height(), images_->width(), batches_);
   return {};
 }
@@ -274,11 +330,23 @@ Status Training::GoOnFrom(Checkpoint checkpoint) {
   return {};
 }
 
+void Training::SetResolution() {
+  if (options_.progressive_resolution == 0) return;
+  const std::int64_t before = images_->height();
+  images_->SetSide(ProgressiveSide(options_.progressive_resolution, images_->full_side(),
+                                   options_.progressive_share, at_.epoch, options_.epochs));
+  if (images_->height() == before) return;
+  observer_.OnNote("Images of " + std::to_string(images_->width()) + " x " +
+                   std::to_string(images_->height()) + " pixels from epoch " +
+                   std::to_string(at_.epoch + 1) + " on.");
+}
+
 // False: interrupted.
 Result<bool> Training::TrainEpoch() {
   learning_rate_ = LearningRateOf(options_.schedule, options_.learning_rate * replicas_->size(),
                                   at_.epoch, options_.epochs, options_.warmup_epochs);
   images_->SetEpoch(static_cast<std::uint64_t>(at_.epoch));
+  SetResolution();
   BatchLoader loader(
       *images_,
       ShardOf(ShuffledOrder(training_.size(), static_cast<std::uint64_t>(options_.random_seed),
@@ -332,14 +400,15 @@ Status Training::TrainBatch(const Batch& batch, Clock::time_point start) {
   replicas_->StartSums(sums);
   if (EndsStep()) replicas_->ArmGradients();
   if (std::isfinite(sums.loss) && loss.defined()) {
-    (options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss)
+    scaler_
+        .Scaled(options_.accumulate > 1 ? loss.div(static_cast<double>(options_.accumulate)) : loss)
         .backward();
   }
   ROOST_ASSIGN(const BatchSums all, replicas_->FinishSums());
   ROOST_TRY(AddSums(all, batch));
   if (EndsStep()) {
     ROOST_TRY(replicas_->AverageGradients());
-    EndStep();
+    ROOST_TRY(EndStep());
   }
   if (group_ != nullptr) interrupted_ = interrupted_ || all.interrupts > 0;
   if (all.images > 0) Report(all, SecondsSince(start));
@@ -357,7 +426,7 @@ at::Tensor Training::LossOf(const Batch& batch, BatchSums* sums) const {
                      at_.next_batch)
           : 1;
   if (share < 1) input = input.mul(share).add(input.flip(0).mul(1 - share));
-  const at::Tensor logits = model_.Forward(input);
+  const at::Tensor logits = Forward(input);
   at::Tensor loss = CrossEntropy(logits, targets, share);
   sums->images = static_cast<double>(count);
   sums->loss = loss.item().toDouble() * sums->images;
@@ -410,15 +479,32 @@ void Training::Report(const BatchSums& all, double seconds) {
 Error Training::NoNumber(const std::string& which) const {
   return {ErrorCode::kInvalidArgument,
           which + ". Take a lower learning rate than " + at_.settings.at("learning rate") +
-              ", a warm-up, or a bound on the gradients' norm.",
+              ", a warm-up, or a bound on the gradients' norm" +
+              (options_.precision == Precision::kFp16 ? ", or the precision bf16." : "."),
           {}};
 }
 
-void Training::EndStep() {
+// The logits, in 32 bits whatever they were computed in.
+at::Tensor Training::Forward(const at::Tensor& images) const {
+  if (options_.precision == Precision::kFp32) return model_.Forward(images);
+  const AutocastScope autocast(images.device().type(), true,
+                               options_.precision == Precision::kBf16 ? at::kBFloat16 : at::kHalf);
+  return model_.Forward(images).to(at::kFloat);
+}
+
+Status Training::EndStep() {
+  const bool finite = scaler_.Unscale(optimizer_.Gradients());
+  ROOST_TRY(scaler_.Update(finite));
+  if (!finite) {
+    ++at_.sums.skipped_steps;
+    optimizer_.ZeroGradients();
+    return {};
+  }
   if (options_.clip_norm > 0) optimizer_.ClipNorm(options_.clip_norm);
   optimizer_.Step(learning_rate_);
   optimizer_.ZeroGradients();
   if (average_) average_->Add(model_.State());
+  return {};
 }
 
 // False: interrupted before all validation images were seen.
@@ -478,6 +564,13 @@ Result<bool> Training::EndEpoch() {
   if (average_) ROOST_TRY(model_.LoadState(own, "the weights of the last step"));
   at_.outcome.epochs.push_back(report);
   observer_.OnEpoch(report);
+  if (at_.sums.skipped_steps > 0) {
+    observer_.OnNote(std::to_string(at_.sums.skipped_steps) + " steps of epoch " +
+                     std::to_string(report.epoch) +
+                     " were left out, whose gradients were too large for 16 bits. The loss is "
+                     "scaled by " +
+                     std::to_string(scaler_.state().scale) + " now.");
+  }
   ++at_.epoch;
   at_.next_batch = 0;
   at_.sums = {};
@@ -502,6 +595,7 @@ Status Training::Save(bool wait) {
   if (options_.checkpoint_folder.empty() || !replicas_->first()) return {};
   Checkpoint checkpoint = at_;
   checkpoint.early_stop = early_stop_.state();
+  checkpoint.loss_scale = scaler_.state();
   checkpoint.model = model_.CopiedState();
   checkpoint.optimizer = CopyOf(optimizer_.State());
   if (average_) checkpoint.average = CopyOf(average_->state());
