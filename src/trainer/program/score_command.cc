@@ -10,6 +10,7 @@
 #include "trainer/folders/folder_meta.h"
 #include "trainer/program/commands.h"
 #include "trainer/program/trained_model.h"
+#include "trainer/train/device.h"
 #include "trainer/train/evaluation.h"
 #include "trainer/train/options.h"
 #include "trainer/train/torch_error.h"
@@ -23,9 +24,11 @@ struct ScoreWords {
   fs::path model, dataset, output;
   std::int64_t batch_size = 16;
   std::int64_t crop = 0;
+  std::string device = "auto";
 };
 
 Result<int> Score(const ScoreWords& words) {
+  ROOST_ASSIGN(const at::Device device, ChooseDevice(words.device));
   ROOST_ASSIGN(const TrainedModel model, LoadTrainedModel(words.model));
   ROOST_ASSIGN(const ImageDirectory images, ImageDirectory::Open(words.dataset, kDataset));
   ROOST_ASSIGN(const auto source,
@@ -35,6 +38,8 @@ Result<int> Score(const ScoreWords& words) {
   ROOST_ASSIGN(auto writer, DataFrameWriter::Create(
                                 words.output, ScoreSchema(model.spec.labels, images.labelled())));
   model.network->ToChannelsLast();
+  model.network->ToDevice(device);
+  PrepareDevice(device, /*deterministic=*/false);
 
   const auto visit = [&](std::size_t row, const float* probabilities) {
     std::vector<std::string> cells;
@@ -80,6 +85,7 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
   command->add_option("--trained-model", words->model, "Trained model directory")->required();
   command->add_option("--dataset", words->dataset, "Image directory")->required();
   command->add_option("--scored-dataset", words->output, "New folder")->required();
+  command->add_option("--device", words->device, "auto, cpu, cuda or cuda:<number>");
   command->add_option("--batch-size", words->batch_size, "Images at once")
       ->check(CLI::PositiveNumber);
   command

@@ -26,6 +26,7 @@
 #include "trainer/program/component_log.h"
 #include "trainer/program/trained_model.h"
 #include "trainer/program/validation_report.h"
+#include "trainer/train/device.h"
 #include "trainer/train/torch_error.h"
 #include "trainer/train/trainer.h"
 
@@ -37,6 +38,7 @@ constexpr const char* kTrainingDataset = "Training dataset";
 struct TrainWords {
   fs::path untrained, training, validation, output, report;
   TrainOptions options;
+  std::string device = "auto";
   WeightWords weights;
   LaunchFlags launch;
   double group_timeout = 1800;  // seconds; as PyTorch's for Gloo
@@ -171,6 +173,14 @@ void ShowValidation(Classifier& network, const ImageDirectory& validation,
   if (!shown) LogLine("The validation is not shown: " + shown.error().message, "WARNING");
 }
 
+Result<at::Device> DeviceOf(const TrainWords& words, const ProcessGroup* group) {
+  if (group == nullptr) return ChooseDevice(words.device);
+  // The processes talk by Gloo, which is for the processor.
+  if (words.device == "auto" || words.device == "cpu") return ChooseDevice("cpu");
+  return Fail(ErrorCode::kInvalidArgument, "Several processes train on processors only; --device " +
+                                               words.device + " takes one process.");
+}
+
 Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
   const bool first = group == nullptr || group->rank() == 0;
   const auto log_line = [&](const std::string& text, const char* level = "INFO") {
@@ -181,6 +191,7 @@ Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
     log_line(fmt::format("{} processes train together, with a learning rate of {} x {}.",
                          group->size(), words.options.learning_rate, group->size()));
   }
+  ROOST_ASSIGN(const at::Device device, DeviceOf(words, group));
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
   if (spec.trained()) {
     return FailModule(InvalidModel(words.untrained.string(), "it is trained already",
@@ -208,6 +219,9 @@ Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
   weights.from_others = !first;
   ROOST_ASSIGN(const auto network,
                MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()), weights));
+  PrepareDevice(device, words.options.deterministic);
+  network->ToDevice(device);
+  if (!device.is_cpu()) log_line("Training on " + device.str() + ".");
   const std::unique_ptr<RunReport> run = first ? RunReport::FromEnvironment() : nullptr;
   TrainLog log(words.options.print_frequency, report.get(), run.get());
   QuietLog quiet(first ? 0 : group->rank());
@@ -300,6 +314,7 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
       "Shrink larger images to this side in the cache (0: none)");
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
+  add("--device", words->device, "auto, cpu, cuda or cuda:<number>");
   add("--threads", to.threads, "That decode images (0: one for each core)");
   add("--checkpoint-folder", to.checkpoint_folder,
       "Keep the state here after each epoch, and go on from what is here");

@@ -21,6 +21,7 @@ Result<std::vector<std::string>> ForEachBatch(
     const std::function<Status(const Batch&, const at::Tensor& logits)>& visit) {
   const at::NoGradGuard no_gradients;
   model.SetTraining(false);
+  const at::Device device = model.Parameters().front().second.device();
   BatchLoader loader(
       source, rows,
       {.batch_size = static_cast<std::size_t>(options.batch_size), .threads = options.threads});
@@ -32,8 +33,8 @@ Result<std::vector<std::string>> ForEachBatch(
     unreadable.insert(unreadable.end(), batch->unreadable.begin(), batch->unreadable.end());
     if (!batch->samples.empty()) {
       const at::Tensor logits = model.Forward(
-          NormalizedImages(batch->bytes.data(), static_cast<std::int64_t>(batch->samples.size()),
-                           source.height(), source.width(), options.channels_last));
+          ImagesOn(device, batch->bytes.data(), static_cast<std::int64_t>(batch->samples.size()),
+                   source.height(), source.width(), options.channels_last));
       ROOST_TRY(visit(*batch, logits));
     }
     loader.Recycle(std::move(*batch));
@@ -48,7 +49,8 @@ Result<std::vector<std::string>> ScoreImages(Classifier& model, const ImageDirec
                                              const ScoreVisitor& visit) {
   return ForEachBatch(model, RowsOf(images.size(), 0, 1), source, options,
                       [&](const Batch& batch, const at::Tensor& logits) -> Status {
-                        const at::Tensor shares = at::softmax(logits, 1, at::kFloat).contiguous();
+                        const at::Tensor shares =
+                            at::softmax(logits, 1, at::kFloat).to(at::kCPU).contiguous();
                         const float* row = shares.const_data_ptr<float>();
                         for (const std::size_t sample : batch.samples) {
                           ROOST_TRY(visit(sample, row));
@@ -64,7 +66,7 @@ Result<EvaluationSums> SumOver(Classifier& model, const ImageDirectory& images,
   EvaluationSums sums;
   Result<std::vector<std::string>> unreadable = ForEachBatch(
       model, rows, source, options, [&](const Batch& batch, const at::Tensor& logits) -> Status {
-        const at::Tensor classes = ClassTensor(images, batch.samples);
+        const at::Tensor classes = ClassTensor(images, batch.samples).to(logits.device());
         sums.loss +=
             at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum).item().toDouble();
         const std::int64_t most = std::min<std::int64_t>(5, logits.size(1));

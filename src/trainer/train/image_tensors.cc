@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 
 #include <array>
+#include <cstring>
 
 namespace roost::trainer {
 namespace {
@@ -45,6 +46,28 @@ at::Tensor NormalizedImages(const std::uint8_t* bytes, std::int64_t count, std::
   return images;
 }
 
+at::Tensor NormalizedOnDevice(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,
+                              std::int64_t width, bool channels_last, const at::Device& device) {
+  // Pinned memory that PyTorch gives again only once the copy out of it is done.
+  at::Tensor staged = at::empty({count, height, width, 3},
+                                at::TensorOptions(at::kByte).pinned_memory(device.is_cuda()));
+  std::memcpy(staged.mutable_data_ptr<std::uint8_t>(), bytes, staged.nbytes());
+  const at::Tensor images = staged.to(device, /*non_blocking=*/true)
+                                .permute({0, 3, 1, 2})
+                                .to(at::kFloat)
+                                .div_(255)
+                                .sub_(0.5)
+                                .div_(0.5);
+  return images.contiguous(channels_last ? at::MemoryFormat::ChannelsLast
+                                         : at::MemoryFormat::Contiguous);
+}
+
+at::Tensor ImagesOn(const at::Device& device, const std::uint8_t* bytes, std::int64_t count,
+                    std::int64_t height, std::int64_t width, bool channels_last) {
+  if (device.is_cpu()) return NormalizedImages(bytes, count, height, width, channels_last);
+  return NormalizedOnDevice(bytes, count, height, width, channels_last, device);
+}
+
 at::Tensor ClassTensor(const ImageDirectory& images, const std::vector<std::size_t>& rows) {
   at::Tensor classes = at::empty({static_cast<std::int64_t>(rows.size())}, at::kLong);
   auto* const to = classes.mutable_data_ptr<std::int64_t>();
@@ -56,7 +79,8 @@ ModelState CopyOf(const ModelState& state) {
   const at::NoGradGuard no_history;
   ModelState copy;
   copy.reserve(state.size());
-  for (const auto& [name, tensor] : state) copy.emplace_back(name, tensor.detach().clone());
+  for (const auto& [name, tensor] : state)
+    copy.emplace_back(name, tensor.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
   return copy;
 }
 

@@ -1,6 +1,7 @@
 #include "trainer/train/optimizer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -80,10 +81,10 @@ void Optimizer::Step(double learning_rate) {
     if (kind_ != OptimizerKind::kAdamW) continue;
     second.push_back(second_[i]);
     steps.push_back(steps_[i]);
-    steps_[i].add_(1);
   }
   if (parameters.empty()) return;
   if (kind_ == OptimizerKind::kAdamW) {
+    at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, first, second, {}, steps, learning_rate, kBeta1,
                       kBeta2, weight_decay_, kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
     return;

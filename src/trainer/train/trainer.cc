@@ -190,6 +190,7 @@ class Training {
         interrupt_(interrupt),
         observer_(observer),
         group_(group),
+        device_(model.Parameters().front().second.device()),
         threads_(ThreadsOf(options, group == nullptr ? 1 : group->local_size())),
         optimizer_(model.Parameters(), options),
         scaler_(options.precision == Precision::kFp16),
@@ -242,6 +243,7 @@ class Training {
   const std::atomic<bool>& interrupt_;
   TrainObserver& observer_;
   ProcessGroup* const group_;
+  const at::Device device_;
   const int threads_;
   std::optional<Replicas> replicas_;
   bool interrupted_ = false;  // agreed with all processes
@@ -417,9 +419,9 @@ Status Training::TrainBatch(const Batch& batch, Clock::time_point start) {
 
 at::Tensor Training::LossOf(const Batch& batch, BatchSums* sums) const {
   const auto count = static_cast<std::int64_t>(batch.samples.size());
-  at::Tensor input = NormalizedImages(batch.bytes.data(), count, images_->height(),
-                                      images_->width(), options_.channels_last);
-  const at::Tensor targets = ClassTensor(training_, batch.samples);
+  at::Tensor input = ImagesOn(device_, batch.bytes.data(), count, images_->height(),
+                              images_->width(), options_.channels_last);
+  const at::Tensor targets = ClassTensor(training_, batch.samples).to(device_);
   const double share =
       options_.mixup > 0
           ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed), at_.epoch,
