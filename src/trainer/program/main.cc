@@ -9,6 +9,7 @@
 #include <string>
 
 #include "trainer/folders/component_error.h"
+#include "trainer/models/cpu_memory.h"
 #include "trainer/program/commands.h"
 #include "trainer/train/torch_error.h"
 
@@ -31,6 +32,7 @@ void OpenStandardFiles() {
 
 int Main(int argc, char** argv) {
   OpenStandardFiles();
+  KeepCpuMemory();
   CLI::App app(
       "Trains image classifiers natively, and the designer's image components as subcommands.\n"
       "Each reads and writes the typed folders of Azure ML's components.",
