@@ -1,5 +1,6 @@
 // Steps of training on one random batch, for bench/bench_step.py:
 //   step_bench MODEL [--batch N] [--side N] [--steps N] [--contiguous] [--memory-efficient]
+//   [--winograd]
 // Prints one JSON object: wall and processor seconds of each step after the first, the largest
 // resident memory in MiB, and the last loss.
 #include <ATen/ops/cross_entropy_loss.h>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "trainer/models/cpu_memory.h"
+#include "trainer/models/layers.h"
 #include "trainer/models/model.h"
 #include "trainer/train/optimizer.h"
 
@@ -95,6 +97,8 @@ int Main(int argc, char** argv) {
       words.channels_last = false;
     } else if (word == "--memory-efficient") {
       words.memory_efficient = true;
+    } else if (word == "--winograd") {
+      UseWinograd(Winograd::kWhereItPays);
     } else {
       words.model = word;
     }
