@@ -217,6 +217,35 @@ def test_a_cache_changes_nothing_but_the_time(data, tmp_path):
     assert done.returncode == 1 and "training.images is no image cache" in done.stderr
 
 
+def test_winograd_trains_the_same_but_for_rounding(data, tmp_path):
+    for name, more in (("plain", ()), ("winograd", ("--winograd",))):
+        trainer(*train_words(data, tmp_path / name, "--batch-size", "24", "--learning-rate", "0.0001", "--deterministic", "--report", tmp_path / f"{name}.jsonl", *more))
+    losses = [epochs(tmp_path / f"{name}.jsonl")[-1]["train_loss"] for name in ("plain", "winograd")]
+    assert math.isclose(*losses, rel_tol=1e-3)
+    if "avx512vl" in pathlib.Path("/proc/cpuinfo").read_text():  # elsewhere it would be slower and is not used
+        assert weights(tmp_path / "plain") != weights(tmp_path / "winograd")
+
+
+def test_the_systems_memory_gives_the_same_model(data, trained, tmp_path):
+    trainer(*train_words(data, tmp_path / "m", "--epochs", "3", "--deterministic"), env={**os.environ, "ROOST_TRAINER_MEMORY": "system"})
+    assert weights(tmp_path / "m") == weights(trained)
+
+
+@pytest.mark.parametrize("wish, found", [(None, "passive"), ("active", "active")])
+def test_threads_wait_passively_unless_told_otherwise(data, tmp_path, wish, found):
+    environment = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    if wish:
+        environment["OMP_WAIT_POLICY"] = wish
+    process = subprocess.Popen([PROGRAM, *map(str, train_words(data, tmp_path / "m"))], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout.readline()
+        started_with = pathlib.Path(f"/proc/{process.pid}/environ").read_text()  # what OpenMP was loaded with
+    finally:
+        process.kill()
+        process.communicate()
+    assert f"OMP_WAIT_POLICY={found}" in started_with.split("\0")
+
+
 @pytest.mark.parametrize("options, optimizer", [
     ((), lambda p: torch.optim.SGD(p, lr=1, momentum=0.9, nesterov=True, weight_decay=1e-4)),
     (("--optimizer", "adamw", "--weight-decay", "0.01"), lambda p: torch.optim.AdamW(p, lr=1, weight_decay=0.01)),

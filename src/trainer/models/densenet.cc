@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/max_pool2d.h>
 #include <torch/nn/init.h>
 
@@ -48,11 +47,12 @@ class DenseLayer : public torch::nn::Module {
                                MakeConv(kBottleneckSize * growth_rate, growth_rate, 3, 1, 1))),
         memory_efficient_(memory_efficient) {}
 
-  at::Tensor forward(const std::vector<at::Tensor>& features) {
+  at::Tensor forward(FeatureMaps& features) {
     if (memory_efficient_ && at::GradMode::is_enabled()) {
-      return Recomputed({Recomputed(features, norm1_, conv1_)}, norm2_, conv2_);
+      FeatureMaps narrow(Recomputed(features, norm1_, conv1_));
+      return Recomputed(narrow, norm2_, conv2_);
     }
-    const at::Tensor narrow = Convolve(conv1_, NormRelu(norm1_, at::cat(features, 1)));
+    const at::Tensor narrow = Convolve(conv1_, NormRelu(norm1_, features));
     return Convolve(conv2_, NormRelu(norm2_, narrow));
   }
 
@@ -66,19 +66,16 @@ class DenseLayer : public torch::nn::Module {
   }
 
  private:
-  static at::Tensor Recomputed(const std::vector<at::Tensor>& features, BatchNorm2d& norm,
-                               const Conv2d& conv) {
+  static at::Tensor Recomputed(FeatureMaps& features, BatchNorm2d& norm, const Conv2d& conv) {
     const bool training = norm->is_training();
     if (training) norm->num_batches_tracked += 1;
-    return RecomputedNormReluConv(features, {.norm_weight = norm->weight,
-                                             .norm_bias = norm->bias,
-                                             .running_mean = norm->running_mean,
-                                             .running_var = norm->running_var,
-                                             .conv_weight = conv->weight,
-                                             .padding = conv->weight.size(2) / 2,
-                                             .training = training,
-                                             .momentum = norm->options.momentum().value(),
-                                             .epsilon = norm->options.eps()});
+    return RecomputedNormReluConv(
+        features.maps(),
+        {.norm = ParametersOf(norm),
+         .moments = FusesNorm(norm, features.maps()) ? features.moments() : ChannelMoments(),
+         .conv_weight = conv->weight,
+         .padding = conv->weight.size(2) / 2,
+         .training = training});
   }
 
   BatchNorm2d norm1_;
@@ -101,10 +98,10 @@ class DenseBlock : public torch::nn::Module {
     }
   }
 
-  at::Tensor forward(const at::Tensor& x) {
-    std::vector<at::Tensor> features = {x};
-    for (const auto& layer : layers_) features.push_back(layer->forward(features));
-    return at::cat(features, 1);
+  FeatureMaps forward(const at::Tensor& x) {
+    FeatureMaps features(x);
+    for (const auto& layer : layers_) features.Append(layer->forward(features));
+    return features;
   }
 
   int Describe(GraphBuilder& graph, int x, const std::string& prefix) const {
@@ -127,8 +124,8 @@ class Transition : public torch::nn::Module {
       : norm_(register_module("norm", BatchNorm2d(in_channels))),
         conv_(register_module("conv", MakeConv(in_channels, out_channels, 1))) {}
 
-  at::Tensor forward(const at::Tensor& x) {
-    return at::avg_pool2d(Convolve(conv_, NormRelu(norm_, x)), 2, 2);
+  at::Tensor forward(FeatureMaps features) {
+    return at::avg_pool2d(Convolve(conv_, NormRelu(norm_, features)), 2, 2);
   }
   int Describe(GraphBuilder& graph, int x, const std::string& prefix) const {
     x = graph.Relu(DescribeNorm(graph, x, prefix + "norm", norm_), prefix + "relu");
@@ -165,11 +162,11 @@ class Features : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& images) {
     at::Tensor x = NormRelu(norm0_, Convolve(conv0_, images));
     x = at::max_pool2d(x, 3, 2, 1);
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i]->forward(x);
-      if (i < transitions_.size()) x = transitions_[i]->forward(x);
+    for (std::size_t i = 0; i < transitions_.size(); ++i) {
+      x = transitions_[i]->forward(blocks_[i]->forward(x));
     }
-    return NormRelu(norm5_, x);
+    FeatureMaps features = blocks_.back()->forward(x);
+    return NormRelu(norm5_, features);
   }
 
   int Describe(GraphBuilder& graph, int input, const std::string& prefix) const {

@@ -3,8 +3,9 @@
 //
 // Request: {"model", "classes", "seed"}: the answer has the fresh weights ("state"). Or {"model",
 // "classes", "state", "images" (steps x N x 3 x H x W), "labels" (steps x N), "lr", "momentum",
-// "weight_decay"}: logits on the first batch in both modes, gradients and moved buffers of one step
-// in float32, then the state after all steps of SGD with Nesterov momentum in float64.
+// "weight_decay"}, with "fast" through the fused and Winograd paths: logits on the first batch in
+// both modes, gradients and moved buffers of one step in float32, then the state after all steps of
+// SGD with Nesterov momentum in float64.
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "trainer/models/export.h"
+#include "trainer/models/layers.h"
 #include "trainer/models/model.h"
 #include "trainer/models/pth.h"
 #include "trainer/state/pth_reader.h"
@@ -67,8 +69,13 @@ Status Train(Classifier& model, const StateValue& request, StateDict& answer) {
   ROOST_TRY(model.LoadState(start, "the request"));
   ROOST_ASSIGN(const StateTensor image_tensor, Get<StateTensor>(request, "images"));
   ROOST_ASSIGN(const StateTensor label_tensor, Get<StateTensor>(request, "labels"));
-  const at::Tensor images = ToTorch(image_tensor);
+  at::Tensor images = ToTorch(image_tensor);
   const at::Tensor labels = ToTorch(label_tensor);
+  if (request.Find("fast") != nullptr) {  // the layout that the fused and Winograd paths take
+    model.ToChannelsLast();
+    images = images.transpose(2, 3).transpose(3, 4).contiguous().transpose(3, 4).transpose(2, 3);
+    UseWinograd(Winograd::kWhereverItFits);
+  }
 
   model.SetTraining(false);
   {

@@ -5,17 +5,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "trainer/models/fused_norm.h"
+
 namespace roost::trainer {
 
 // Tensors and settings of a batch norm and the convolution (stride 1, no bias) after it.
 struct NormConvWeights {
-  at::Tensor norm_weight, norm_bias;     // C
-  at::Tensor running_mean, running_var;  // C; updated in training
-  at::Tensor conv_weight;                // out x C x k x k
+  NormParameters norm;
+  ChannelMoments moments{};  // of the features, where CanFuseNorm; else undefined
+  at::Tensor conv_weight;    // out x C x k x k
   std::int64_t padding = 0;
   bool training = true;  // batch statistics, else the running ones
-  double momentum = 0.1;
-  double epsilon = 1e-5;
 };
 
 // conv(relu(norm(cat(features)))) that keeps none of its intermediate tensors for the backward

@@ -82,6 +82,32 @@ TEST_P(RecomputedTest, GivesThePlainGradientsAndStatistics) {
 }
 INSTANTIATE_TEST_SUITE_P(Modes, RecomputedTest, ::testing::Bool());
 
+// The fused norms, which float32 in channels-last takes, are computed again to the same bits.
+TEST(RecomputedFused, GivesThePlainGradientsAndStatistics) {
+  const auto plain = MakeDense(false);
+  const auto efficient = MakeDense(true);
+  at::manual_seed(4);
+  const at::Tensor images = at::randn({2, 3, 64, 64}).contiguous(at::MemoryFormat::ChannelsLast);
+  std::vector<at::Tensor> logits;
+  for (Classifier* model : {plain.get(), efficient.get()}) {
+    model->ToChannelsLast();
+    logits.push_back(model->Forward(images));
+    logits.back().square().mean().backward();
+  }
+  EXPECT_TRUE(at::equal(logits[0], logits[1]));
+  const auto expected = plain->Parameters();
+  const auto found = efficient->Parameters();
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_LT(RelativeError(found[i].second.grad(), expected[i].second.grad()), 1e-5)
+        << found[i].first;
+  }
+  const ModelState plain_state = plain->State();
+  const ModelState state = efficient->State();
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    EXPECT_TRUE(at::equal(state[i].second, plain_state[i].second)) << state[i].first;
+  }
+}
+
 TEST(RecomputedMemory, HoldsAtMostHalfOfTheActivations) {
   const std::int64_t plain = ActivationBytes(false);
   const std::int64_t efficient = ActivationBytes(true);

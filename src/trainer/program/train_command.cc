@@ -313,6 +313,8 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--cache-short-side", to.cache_short_side,
       "Shrink larger images to this side in the cache (0: none)");
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
+  command->add_flag("--winograd", to.winograd,
+                    "Faster 3x3 convolutions, which round a little differently (AVX-512)");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
   add("--device", words->device, "auto, cpu, cuda or cuda:<number>");
   add("--threads", to.threads, "That decode images (0: one for each core)");

@@ -47,6 +47,8 @@ struct TrainOptions {
   // stay in 32 bits. With kFp16 the loss is scaled, see GradScaler.
   Precision precision = Precision::kFp32;
   bool channels_last = true;
+  // 3x3 convolutions by Winograd's method, in training alone: faster, and rounds differently.
+  bool winograd = false;
   bool deterministic = false;  // the same seed gives the same bits, whatever the speed
   int threads = 0;             // that decode images; 0: one for each core
 

@@ -19,6 +19,7 @@
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
 #include "trainer/models/autocast.h"
+#include "trainer/models/layers.h"
 #include "trainer/train/batch_loader.h"
 #include "trainer/train/checkpoint.h"
 #include "trainer/train/evaluation.h"
@@ -174,6 +175,7 @@ std::map<std::string, std::string> SettingsOf(const Classifier& model,
       {"precision", PrecisionName(options.precision)},
       {"progressive resolution", std::to_string(options.progressive_resolution)},
       {"progressive share", number(options.progressive_share)},
+      {"winograd", options.winograd ? "true" : "false"},
   };
 }
 
@@ -293,6 +295,7 @@ Status Training::Begin() {
         "side of the images", static_cast<double>(images_->full_side())));
   }
   if (options_.channels_last) model_.ToChannelsLast();
+  UseWinograd(options_.winograd ? Winograd::kWhereItPays : Winograd::kNever);
   replicas_.emplace(model_, group_);
   batches_ = ShardSize(static_cast<std::int64_t>(training_.size()), replicas_->size()) /
              options_.batch_size;
