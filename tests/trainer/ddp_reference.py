@@ -54,7 +54,7 @@ def clip(gradients: list[torch.Tensor], limit: float) -> None:
 def train(plan: dict, world: int, rank: int) -> dict:
     images, targets = load(pathlib.Path(plan["train"]), plan["classes"])
     torch.manual_seed(1)
-    network = make("resnet18", len(plan["classes"])).to(memory_format=torch.channels_last)
+    network = make("resnet18", len(plan["classes"]))
     model = DistributedDataParallel(network)
     steps = torch.optim.SGD(network.parameters(), lr=1, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True)
     losses = []
@@ -69,7 +69,7 @@ def train(plan: dict, world: int, rank: int) -> dict:
         for n, batch in enumerate(batches, 1):
             ends = n % plan["accumulate"] == 0 or n == len(batches)
             model.require_backward_grad_sync = ends  # what no_sync() sets
-            loss = torch.nn.functional.cross_entropy(model(images[batch].contiguous(memory_format=torch.channels_last)), targets[batch])
+            loss = torch.nn.functional.cross_entropy(model(images[batch]), targets[batch])
             total += loss.detach()
             (loss / plan["accumulate"]).backward()
             if ends:

@@ -70,13 +70,14 @@ def last_weights(folder: pathlib.Path) -> dict[str, torch.Tensor]:
 
 
 def test_ranks_equal_pytorchs_distributed_data_parallel(data, tmp_path):  # noqa: F811
+    # In the contiguous layout both compute by torch's own operations, so that rounding cannot grow.
     common = {"train": str(data / "train"), "classes": CLASSES, "epochs": 2, "batch": 7, "rate": 0.002}
     plans = [common | {"accumulate": 1, "clip": 0, "output": str(tmp_path / "plain.pth")}, common | {"accumulate": 2, "clip": 0.5, "output": str(tmp_path / "clipped.pth")}]
     reference = pathlib.Path(__file__).parent / "ddp_reference.py"
     with started([[sys.executable, reference, json.dumps(plans)]] * 2) as ranks:
         for n, plan in enumerate(plans):
             run(train_words(data, tmp_path / "m", "--epochs", plan["epochs"], "--batch-size", plan["batch"], "--learning-rate", plan["rate"], "--accumulate", plan["accumulate"],
-                            "--clip-norm", plan["clip"], "--report", tmp_path / f"{n}.jsonl", "--checkpoint-folder", tmp_path / str(n), "--deterministic"))  # fmt: skip
+                            "--clip-norm", plan["clip"], "--report", tmp_path / f"{n}.jsonl", "--checkpoint-folder", tmp_path / str(n), "--deterministic", "--channels-last", "false"))  # fmt: skip
         ends = finish(ranks)
     assert all(code == 0 for code, _, _ in ends), ends
     for n, plan in enumerate(plans):
