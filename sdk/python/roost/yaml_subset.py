@@ -17,6 +17,10 @@ _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None, "true":
           "False": False, "FALSE": False, ".inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}  # fmt: skip
 # What YAML 1.1 readers take for something else than text.
 _AMBIGUOUS = {*_WORDS, *(form for word in ("yes", "no", "on", "off", "y", "n") for form in (word, word.title(), word.upper()))}
+_ESCAPE = re.compile(r"\\(?:(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U0010[0-9a-fA-F]{4})|(.))")
+_ESCAPES = {"0": "\0", "a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b", " ": " ", '"': '"', "/": "/",
+            "\\": "\\", "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029"}  # fmt: skip
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s#&*!|>%@`\[\]{},"'-][^#]*?|-[^\s#][^#]*?)\s*:(?:\s+|$)""")
 
 
@@ -78,7 +82,7 @@ def _scalar_text(value: Any) -> str:
         return text if "e" not in text or "." in text else text.replace("e", ".0e")
     if isinstance(value, str):
         is_plain = _PLAIN.fullmatch(value) and value not in _AMBIGUOUS and not _FLOAT.fullmatch(value) and value.isprintable()
-        return value if is_plain else json.dumps(value)
+        return value if is_plain else _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", json.dumps(value, ensure_ascii=False))
     if isinstance(value, (dict, list)):
         return "{}" if isinstance(value, dict) else "[]"
     raise TypeError(f"{type(value).__name__} cannot be written as YAML")
@@ -93,7 +97,7 @@ def load(text: str) -> Any:
 
 class _Reader:
     def __init__(self, text: str):
-        self._raw = text.lstrip("\ufeff").splitlines()
+        self._raw = [line[:-1] if line.endswith("\r") else line for line in text.lstrip("\ufeff").split("\n")]
         self._at = 0
 
     def document(self) -> Any:
@@ -259,10 +263,10 @@ def _scalar(text: str, number: int) -> Any:
     if text.startswith("'"):
         return text[1:-1].replace("''", "'")
     if text.startswith('"'):
-        try:
-            return json.loads(re.sub(r"\\x([0-9a-fA-F]{2})", r"\\u00\1", text))
-        except ValueError as error:
-            raise YamlError(number, f"has a quoted text that cannot be read: {text}") from error
+        unknown = _ESCAPE.sub(lambda match: "" if match.group(1) or match.group(2) in _ESCAPES else match.group(), text)
+        if "\\" in unknown:
+            raise YamlError(number, f"has a quoted text with an escape that is not YAML's: {text}")
+        return _ESCAPE.sub(lambda match: chr(int(match.group(1)[1:], 16)) if match.group(1) else _ESCAPES[match.group(2)], text[1:-1])
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):

@@ -5,10 +5,21 @@ from __future__ import annotations
 
 import os
 import warnings
+from enum import Enum
 from typing import Any, Callable
 
 from azureml.exceptions import AuthenticationException
 from roost.client import RoostError, local_server
+
+
+class Audience(Enum):
+    """What a token is for; here there is the server alone."""
+
+    ARM = "ARM"
+    AZUREML = "AZUREML"
+
+    def __repr__(self) -> str:
+        return f"Audience.{self.name}"
 
 
 class AbstractAuthentication:
@@ -83,7 +94,7 @@ class ServicePrincipalAuthentication(_NoLogin):
 class TokenAuthentication(AbstractAuthentication):
     """``get_token_for_audience`` is called with the audience and gives the server's token."""
 
-    def __init__(self, get_token_for_audience: Callable[[str], str], cloud: str | None = None):
+    def __init__(self, get_token_for_audience: Callable[[Audience], str], cloud: str | None = None):
         super().__init__()
         if not callable(get_token_for_audience):
             raise AuthenticationException("get_token_for_audience must be a function of the audience that gives a token")
@@ -92,5 +103,5 @@ class TokenAuthentication(AbstractAuthentication):
     def _own_token(self) -> str:
         return self.get_token()
 
-    def get_token(self, audience: str = "ARM") -> str:
+    def get_token(self, audience: Audience = Audience.ARM) -> str:
         return self._get(audience)

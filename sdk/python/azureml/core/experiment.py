@@ -45,9 +45,12 @@ class Experiment:
             try:
                 self._known_row = self._workspace._client.call("POST", "/experiments", {"name": self._name})
             except RoostError as error:
-                if error.code != "conflict":
-                    raise
-                self.refresh()  # it is there already, or was deleted: then this says so
+                self._known_row = self._find() if error.code == "conflict" else None
+                if self._known_row is None:
+                    raise  # also when an experiment of this name was deleted, which the server says
+
+    def _find(self) -> dict | None:
+        return next((row for row in self._workspace._list("/experiments", lifecycle="all") if row["name"] == self._name), None)
 
     @property
     def _row(self) -> dict:
@@ -57,13 +60,9 @@ class Experiment:
 
     def refresh(self) -> None:
         """Reads the experiment's tags and state anew."""
-        for row in self._workspace._list("/experiments", lifecycle="all"):
-            if row["name"] == self._name:
-                if row["lifecycle"] == "deleted":
-                    raise UserErrorException(f"experiment '{self._name}' is deleted; use another name")
-                self._known_row = row
-                return
-        raise UserErrorException(f"there is no experiment '{self._name}'")
+        self._known_row = self._find()
+        if self._known_row is None:
+            raise UserErrorException(f"there is no experiment '{self._name}'")
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -168,7 +167,7 @@ class Experiment:
         if view_type not in _VIEWS:
             raise UserErrorException(f"view_type must be {', '.join(_VIEWS)}, not '{view_type}'")
         return [Experiment._known(workspace, row["name"], row) for row in workspace._list("/experiments", lifecycle=_VIEWS[view_type])
-                if row["lifecycle"] != "deleted" and experiment_name in (None, row["name"]) and matches(row["tags"], tags)]  # fmt: skip
+                if experiment_name in (None, row["name"]) and matches(row["tags"], tags)]  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Experiment(Name: {self._name},\nWorkspace: {self._workspace.name})"

@@ -12,10 +12,10 @@ class AzureMLException(Exception):
 
     _error_code: str | None = None
 
-    def __init__(self, exception_message: str = "", inner_exception: BaseException | None = None, **kwargs: Any):
+    def __init__(self, exception_message: str, **kwargs: Any):
+        inner_exception: BaseException | None = kwargs.get("inner_exception")
         super().__init__(exception_message, inner_exception)
         self._message, self._inner_exception = exception_message, inner_exception
-        self._details = kwargs.get("details")
 
     @property
     def message(self) -> str:
@@ -103,7 +103,7 @@ class AuthenticationException(UserErrorException):
 class WebserviceException(AzureMLException):
     """An error of models; by Azure ML's tradition a missing model is one."""
 
-    def __init__(self, exception_message: str = "", status_code: int | None = None, logs: str | None = None, **kwargs: Any):
+    def __init__(self, exception_message: str, status_code: int | None = None, logs: str | None = None, **kwargs: Any):
         super().__init__(exception_message, **kwargs)
         self.status_code, self.logs = status_code, logs
 
