@@ -348,3 +348,25 @@ def test_a_script_that_failed_is_waited_for_to_raise_its_error(monkeypatch):
     run = SteppedRun(("Running", None), ("Finalizing", 1), ("Failed", 1))
     with pytest.raises(ActivityFailedException):
         _waiting.wait_for_completion(run, show_output=False, wait_post_processing=False, raise_on_error=True)
+
+
+@pytest.mark.parametrize("show_output", [False, True])
+def test_waiting_goes_on_while_the_server_is_away(monkeypatch, capsys, show_output):
+    from azureml.core import _waiting
+    from azureml.exceptions import ServiceException
+
+    monkeypatch.setattr(_waiting.time, "sleep", lambda seconds: None)
+    refusals = [ServiceException("no answer", 0)] * 40 + [ServiceException("still starting", 503)]
+
+    class AwayAtFirst(SteppedRun):
+        def get_status(self):
+            if refusals:
+                raise refusals.pop()
+            return super().get_status()
+
+    run = AwayAtFirst(("Running", None), ("Completed", 0))
+    assert _waiting.wait_for_completion(run, show_output, False, raise_on_error=True)["status"] == "Completed"
+    assert capsys.readouterr().err == "roost: still starting; waiting goes on\n"
+    refusals.append(ServiceException("wrong token", 401))
+    with pytest.raises(ServiceException, match="wrong token"):
+        _waiting.wait_for_completion(run, show_output, False, raise_on_error=True)
