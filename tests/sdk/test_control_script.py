@@ -248,9 +248,11 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         experiment.submit(ScriptRunConfig(source, "a.py"), regenerate_outputs=True)
     with pytest.warns(UserWarning, match="priority"):
         experiment.submit(configured(lambda config: setattr(config.run_config, "priority", 1))).wait_for_completion()
+    with pytest.warns(UserWarning, match="docker section has no meaning"):
+        experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "base_image", "x"))).wait_for_completion()
     with pytest.warns(UserWarning, match=r"\$NAME"):
         experiment.submit(ScriptRunConfig(source, "a.py", ["$RANK"])).wait_for_completion()
-    assert len(list(experiment.get_runs())) == before + 2
+    assert len(list(experiment.get_runs())) == before + 3
 
 
 def test_distributed_configurations_are_kept(project):

@@ -95,8 +95,11 @@ def test_get_and_create(shared_server, monkeypatch):
     assert Workspace.get("any", subscription_id="s").subscription_id == "s"
     with pytest.raises(WorkspaceException, match="already exists.*exist_ok=True"):
         Workspace.create("any")
-    with pytest.warns(UserWarning, match="storage_account has no meaning"):
-        assert Workspace.create("any", storage_account="x", exist_ok=True).name == "any"
+    with pytest.warns(UserWarning, match="location, storage_account have no meaning") as warned:
+        assert Workspace.create("any", location="eastus2", storage_account="x", exist_ok=True).name == "any"
+    assert [w.category for w in warned].count(UserWarning) == 1
+    with pytest.warns(UserWarning, match="Workspace.get: location has no meaning"):
+        Workspace.get("any", location="eastus2")
     for name in ("a", "-ab", "x" * 33, "with blank"):
         with pytest.raises(UserErrorException, match="no workspace name"):
             Workspace.create(name)

@@ -136,6 +136,9 @@ def _refuse_what_is_not_here(run: RunConfiguration) -> None:
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
     if run.data or run.output_data or run.data_references:
         raise not_here("data of a run configuration", "there are no datastores and datasets; give scripts absolute paths of the server's machine")
+    docker = environment.docker
+    if docker.base_image or docker.base_dockerfile or docker.arguments or docker.shm_size:
+        warnings.warn(f"environment '{environment.name}': its docker section has no meaning here and is ignored: runs execute as processes", stacklevel=5)
     ignored = ["priority"] * (run.priority is not None)
     ignored += ["history.output_collection"] * (not run.history.output_collection)
     ignored += ["history.snapshot_project"] * (not run.history.snapshot_project)

@@ -23,7 +23,7 @@ class PythonSection:
 
 
 class DockerSection:
-    """Containers, which runs do not have here; ``enabled`` fails at submit, the images' names are not looked at."""
+    """Containers, which runs do not have here; ``enabled`` is an error at submit, the rest one warning."""
 
     def __init__(self, **kwargs: Any):
         self.enabled = False

@@ -36,6 +36,7 @@ class Workspace(_not_here.KnownMissing):
     def __init__(self, subscription_id: str, resource_group: str, workspace_name: str, auth: AbstractAuthentication | None = None,
                  _location: str | None = None, _disable_service_check: bool = False, _workspace_id: str | None = None,
                  sku: str = "basic", tags: dict | None = None, _cloud: str = "AzureCloud"):  # fmt: skip
+        _config.warn_without_meaning("Workspace", {"tags": tags, "sku": None if sku == "basic" else sku})
         self._open(WorkspaceConfig(subscription_id, resource_group, workspace_name), auth, check=not _disable_service_check)
 
     def _open(self, config: WorkspaceConfig, auth: AbstractAuthentication | None, check: bool = True) -> None:
@@ -80,6 +81,7 @@ class Workspace(_not_here.KnownMissing):
     def get(name: str, auth: AbstractAuthentication | None = None, subscription_id: str | None = None, resource_group: str | None = None,
             location: str | None = None, cloud: str = "AzureCloud", id: str | None = None) -> Workspace:  # fmt: skip
         """The workspace of the server that ROOST_URL names, or of this machine's; WorkspaceException when there is none."""
+        _config.warn_without_meaning("Workspace.get", {"location": location, "id": id, "cloud": None if cloud == "AzureCloud" else cloud})
         return Workspace(subscription_id or _DEFAULT[0], resource_group or _DEFAULT[1], name, auth)
 
     @staticmethod
@@ -96,7 +98,7 @@ class Workspace(_not_here.KnownMissing):
         name that is taken. What describes Azure's own resources selects nothing here."""
         if not _NAME.fullmatch(name):
             raise UserErrorException(f"'{name}' is no workspace name: 2 to 32 letters, digits, '-' and '_', the first a letter or digit")
-        given = {"tags": tags, "friendly_name": friendly_name, "storage_account": storage_account, "key_vault": key_vault,
+        given = {"location": location, "sku": None if sku == "basic" else sku, "tags": tags, "friendly_name": friendly_name, "storage_account": storage_account, "key_vault": key_vault,
                  "app_insights": app_insights, "container_registry": container_registry, "adb_workspace": adb_workspace,
                  "primary_user_assigned_identity": primary_user_assigned_identity, "cmk_keyvault": cmk_keyvault,
                  "resource_cmk_uri": resource_cmk_uri, "hbi_workspace": hbi_workspace or None,
