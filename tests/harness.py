@@ -57,7 +57,7 @@ class Server:
     def start(self, *options: str, check: bool = True) -> "Server":
         self.output = open(self.folder.parent / f"{self.folder.name}.out", "ab")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--data", str(self.folder), "--port", str(self.port), "--python", sys.executable,
+            [BINARY, "serve", "--data", str(self.folder), "--port", str(self.port), "--python", sys.executable, "--sdk", str(SDK),
              *self.options, *options, *([] if "--min-free" in self.options + options else ["--min-free", "0"])],
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, start_new_session=True,
         )  # fmt: skip

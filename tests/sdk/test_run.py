@@ -222,7 +222,7 @@ def test_waiting_prints_what_azure_prints(server, project):
 
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        details = Run(server.client, run_id).wait_for_completion(show_output=True)
+        details = Run._of(server.client, run_id).wait_for_completion(show_output=True)
     assert details["status"] == "Completed" and details["runId"] == run_id
     text = printed.getvalue()
     assert text.startswith(f"RunId: {run_id}\nWeb View: ")
@@ -236,7 +236,7 @@ def test_a_failed_run_raises_its_error(server, project):
 
     run_id = server.submit(project({"a.py": "raise KeyError('bird')"}), "a.py")
     with pytest.raises(ActivityFailedException) as caught:
-        Run(server.client, run_id).wait_for_completion()
+        Run._of(server.client, run_id).wait_for_completion()
     assert "KeyError" in caught.value.message
 
 
@@ -263,7 +263,7 @@ def test_get_metrics_takes_its_arguments_as_azure_does(server, project):
 
     row = server.wait_for(server.submit(project({"a.py": FAMILY}), "a.py"))
     assert row["status"] == "Completed", server.log(row["run_id"]).decode()
-    run = Run(server.client, row["run_id"])
+    run = Run._of(server.client, row["run_id"])
     ids = {child.name: child.id for child in run.get_children(recursive=True)}
     assert set(ids) == {"child", "grandchild", "silent"}
 
@@ -290,7 +290,7 @@ def test_get_metrics_takes_its_arguments_as_azure_does(server, project):
 def test_a_run_that_was_waited_for_has_its_files(server, project, show_output):
     from azureml.core import Run
 
-    run = Run(server.client, server.submit(project({"a.py": "open('outputs/model', 'w').write('weights')"}), "a.py"))
+    run = Run._of(server.client, server.submit(project({"a.py": "open('outputs/model', 'w').write('weights')"}), "a.py"))
     details = run.wait_for_completion(show_output=show_output)
     assert details["status"] == "Completed" and details["exitCode"] == 0
     assert "outputs/model" in run.get_file_names()
@@ -348,3 +348,25 @@ def test_a_script_that_failed_is_waited_for_to_raise_its_error(monkeypatch):
     run = SteppedRun(("Running", None), ("Finalizing", 1), ("Failed", 1))
     with pytest.raises(ActivityFailedException):
         _waiting.wait_for_completion(run, show_output=False, wait_post_processing=False, raise_on_error=True)
+
+
+@pytest.mark.parametrize("show_output", [False, True])
+def test_waiting_goes_on_while_the_server_is_away(monkeypatch, capsys, show_output):
+    from azureml.core import _waiting
+    from azureml.exceptions import ServiceException
+
+    monkeypatch.setattr(_waiting.time, "sleep", lambda seconds: None)
+    refusals = [ServiceException("no answer", 0)] * 40 + [ServiceException("still starting", 503)]
+
+    class AwayAtFirst(SteppedRun):
+        def get_status(self):
+            if refusals:
+                raise refusals.pop()
+            return super().get_status()
+
+    run = AwayAtFirst(("Running", None), ("Completed", 0))
+    assert _waiting.wait_for_completion(run, show_output, False, raise_on_error=True)["status"] == "Completed"
+    assert capsys.readouterr().err == "roost: still starting; waiting goes on\n"
+    refusals.append(ServiceException("wrong token", 401))
+    with pytest.raises(ServiceException, match="wrong token"):
+        _waiting.wait_for_completion(run, show_output, False, raise_on_error=True)

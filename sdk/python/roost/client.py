@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import urllib.parse
-from typing import Any, BinaryIO, Iterator
+from typing import Any, BinaryIO, Callable, Iterator
 
 PIECE = 1 << 20  # bytes of a file that are held in memory at a time
 
@@ -54,7 +54,7 @@ class Client:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RoostError("invalid_argument", f"'{url}' is no server address; it looks like http://127.0.0.1:7070")
-        self.url, self._token, self.timeout = url.rstrip("/"), token, timeout
+        self.url, self.token, self.timeout = url.rstrip("/"), token, timeout
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self._local = threading.local()
@@ -66,18 +66,18 @@ class Client:
 
     def call(
         self, method: str, path: str, body: Any = None, query: dict | None = None,
-        headers: dict[str, str] | None = None, patience: float = 30.0,
+        headers: dict[str, str] | None = None, patience: float = 30.0, repeatable: bool = False,
     ) -> Any:  # fmt: skip
         """One JSON request; gives the answer's JSON. ``path`` is below /api/v1 and quoted already.
 
         A server that is not there (it restarts) is tried again for ``patience`` seconds, but only when the
-        request can safely be sent twice: GET, PUT, DELETE, or one with an Idempotency-Key.
+        request can safely be sent twice: GET, PUT, DELETE, one with an Idempotency-Key, or a ``repeatable`` one.
         """
         data = None if body is None else to_json(body).encode()
         headers = dict(headers or {})
         if data is not None:
             headers["Content-Type"] = "application/json"
-        repeatable = method in ("GET", "HEAD", "PUT", "DELETE") or "Idempotency-Key" in headers
+        repeatable = repeatable or method in ("GET", "HEAD", "PUT", "DELETE") or "Idempotency-Key" in headers
         deadline, pause = time.monotonic() + patience, 0.05
         while True:
             try:
@@ -133,6 +133,39 @@ class Client:
             raise error_of(status, text, f"PUT {path}")
         return json.loads(text)
 
+    def send_stream(self, path: str, pieces: Callable[[], Iterator[bytes]], size: int, content_type: str, patience: float = 30.0) -> dict:
+        """POSTs ``size`` bytes, made anew by ``pieces`` each time that the server has to be tried again."""
+        deadline, pause = time.monotonic() + patience, 0.1
+        while True:
+            connection, _ = self._connection(fresh=True)
+            connection.sock.settimeout(300)  # the final sync is silent
+            try:
+                connection.request("POST", self._target(path, None), body=pieces(),
+                                   headers=self._headers({"Content-Type": content_type, "Content-Length": str(size)}))  # fmt: skip
+                answer = connection.getresponse()
+                status, text = answer.status, answer.read()
+                if status < 400:
+                    return json.loads(text)
+                error = error_of(status, text, f"POST {path}")
+            except (OSError, http.client.HTTPException) as broken:
+                error = RoostError("unavailable", f"sending {path} to {self.url} failed: {broken}")
+            finally:
+                self._drop()
+            if error.code != "unavailable" or time.monotonic() + pause > deadline:
+                raise error
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def items(self, path: str, **query: Any) -> Iterator[dict]:
+        """Every item of a list, page by page."""
+        token = None
+        while True:
+            page = self.get(path, limit=1000, page_token=token, **query)
+            yield from page["items"]
+            token = page.get("next_page_token")
+            if not token:
+                return
+
     def download(self, path: str, target: str | os.PathLike, **query: Any) -> None:
         """Fetches a file. ``target`` is written beside itself and renamed, so it is whole or not there."""
         target = pathlib.Path(target)
@@ -187,7 +220,7 @@ class Client:
             connection.close()
 
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity", **more}
+        return {"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity", **more}
 
     def _target(self, path: str, query: dict | None) -> str:
         asked = [(key, value) for key, value in (query or {}).items() if value is not None]
@@ -244,14 +277,20 @@ def connect(url: str | None = None, token: str | None = None) -> Client:
     """A client of ``url``, of ROOST_URL, or of the server that runs on this machine."""
     url, token = url or os.environ.get("ROOST_URL"), token or os.environ.get("ROOST_TOKEN")
     if not url or not token:
-        base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-        folder = pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
-        try:
-            url = url or json.loads((folder / "server.json").read_text())["address"]
-            token = token or (folder / "token").read_text().strip()
-        except (OSError, ValueError, KeyError) as error:
-            raise RoostError(
-                "unavailable",
-                f"no server is known: start one with `roost serve`, or set ROOST_URL and ROOST_TOKEN ({error})",
-            ) from error
+        here, token_file = local_server()
+        url, token = url or here, token or token_file.read_text().strip()
     return Client(url, token)
+
+
+def local_server() -> tuple[str, pathlib.Path]:
+    """Address and token file of the server that runs on this machine, for this user."""
+    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    folder = pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
+    try:
+        with open(folder / "token"):
+            return json.loads((folder / "server.json").read_text())["address"], folder / "token"
+    except (OSError, ValueError, KeyError) as error:
+        raise RoostError(
+            "unavailable",
+            f"no server is known: start one with `roost serve`, or set ROOST_URL and ROOST_TOKEN ({error})",
+        ) from error

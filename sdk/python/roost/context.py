@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class RunContext:
+class RunContext(NamedTuple):
     """A managed run, as its launch describes it (docs/wire.md, "Environment of a run")."""
 
     url: str

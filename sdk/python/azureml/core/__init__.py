@@ -1,7 +1,54 @@
-"""What training scripts import of Azure ML's SDK v1: the run that they belong to."""
+"""Azure ML's SDK v1 names, for the scripts that train and the scripts that submit them.
 
-from azureml.core.run import Run
+Everything is imported when it is first used: a script pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azureml.core.environment import Environment
+    from azureml.core.experiment import Experiment
+    from azureml.core.model import Model
+    from azureml.core.run import Run
+    from azureml.core.runconfig import RunConfiguration
+    from azureml.core.script_run import ScriptRun
+    from azureml.core.script_run_config import ScriptRunConfig
+    from azureml.core.workspace import Workspace
 
 __version__ = "1.60.0"
 VERSION = __version__
-__all__ = ["Run"]
+__all__ = ["Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun", "ScriptRunConfig", "Workspace"]
+
+_HOMES = {
+    "Environment": "environment",
+    "Experiment": "experiment",
+    "Model": "model",
+    "Run": "run",
+    "RunConfiguration": "runconfig",
+    "ScriptRun": "script_run",
+    "ScriptRunConfig": "script_run_config",
+    "Workspace": "workspace",
+}
+_SUBMODULES = {*_HOMES.values(), "authentication", "compute_target", "resource_configuration"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = getattr(importlib.import_module(f"azureml.core.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+    if name in _SUBMODULES:
+        return importlib.import_module(f"azureml.core.{name}")
+    from azureml.core._not_here import CORE
+
+    if name in CORE:
+        # Not an AttributeError, of which `from azureml.core import X` would keep the name alone.
+        raise ImportError(f"azureml.core.{name} is not here: {CORE[name]}.")
+    raise AttributeError(f"module 'azureml.core' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -7,9 +7,9 @@ import json
 import re
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Callable
 
-from azureml.exceptions import ActivityFailedException, ExperimentExecutionException
+from azureml.exceptions import ActivityFailedException, ExperimentExecutionException, ServiceException
 from roost.client import RoostError, quote_path
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ _LOG = re.compile(r"azureml-logs/\d{2}.+\.txt")
 _FINAL = ("Completed", "Failed", "Canceled")
 
 
-def wait_for_completion(run: "Run", show_output: bool, wait_post_processing: bool, raise_on_error: bool) -> dict:
+def wait_for_completion(run: Run, show_output: bool, wait_post_processing: bool, raise_on_error: bool) -> dict:
     try:
         if show_output:
             print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}")
             _stream(run, wait_post_processing)
         else:
-            while not _is_over(run.get_status(), wait_post_processing):
+            while not _is_over(_ask(run.get_status), wait_post_processing):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         raise ExperimentExecutionException("The output streaming for the run interrupted.\nBut the run is still executing on the compute target.") from None
-    details = run.get_details()
+    details = _ask(run.get_details)
     error = details.get("error")
     if show_output:
         print(f"\nExecution Summary\n=================\nRunId: {run.id}\nWeb View: {run.get_portal_url()}")
@@ -45,15 +45,30 @@ def _is_over(status: str, wait_post_processing: bool) -> bool:
     return status in _FINAL or (status == "CancelRequested" and not wait_post_processing)
 
 
-def _stream(run: "Run", wait_post_processing: bool) -> None:
+def _ask(question: Callable[[], Any]) -> Any:
+    """The answer, however long the server is away: the run goes on without it, and so does waiting."""
+    told = False
+    while True:
+        try:
+            return question()
+        except ServiceException as error:
+            if error.status_code not in (0, 503):  # 0: no answer at all
+                raise
+            if not told:
+                print(f"roost: {error.message}; waiting goes on", file=sys.stderr)
+            told = True
+            time.sleep(1)
+
+
+def _stream(run: Run, wait_post_processing: bool) -> None:
     """Follows the highest-numbered driver log; moves on when a higher one appears."""
     shown: str | None = None
     offset = 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
-        status = run.get_status()
+        status = _ask(run.get_status)
         over = _is_over(status, wait_post_processing)
-        names = sorted({item["path"] for item in run._call("GET", "/logs")["items"] if _LOG.fullmatch(item["path"])})
+        names = sorted({item["path"] for item in _ask(lambda: run._call("GET", "/logs"))["items"] if _LOG.fullmatch(item["path"])})
         newest = _primary(names)
         if newest is not None and newest != shown:
             print(f"\nStreaming {newest}\n{'=' * len('Streaming ' + newest)}\n")

@@ -1,59 +1,140 @@
-"""``azureml.core.Run``: the run that a script belongs to, or one that it knows by its id."""
+"""``azureml.core.Run``: the run that a script belongs to, one that was submitted, or one that is known by its id."""
 
 from __future__ import annotations
 
-import io
-import os
-import pathlib
-import time
 import traceback
 import uuid
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, List
 
-from azureml.core import _values
-from azureml.core._metrics import read_metrics
+from azureml.core import _not_here
 from azureml.core._offline_run import _OfflineRun
+from azureml.core._run_files import RunFiles
+from azureml.core._run_metrics import RunMetrics
+from azureml.core._service import matches, service_errors
 from azureml.exceptions import ModelPathNotFoundException, RunEnvironmentException, ServiceException, UserErrorException
-from roost.client import Client, RoostError, quote, quote_path
+from roost.client import Client, RoostError, quote
 from roost.context import current_context
-from roost.reporter import Reporter
+
+if TYPE_CHECKING:
+    from azureml.core.environment import Environment
+    from azureml.core.experiment import Experiment
+    from azureml.core.model import Model
+    from azureml.core.script_run_config import ScriptRunConfig
+    from azureml.core.workspace import Workspace
+    from roost.reporter import Reporter
 
 _NO_CONTEXT = (
     "Failed to load a submitted run, if outside of an execution context, use experiment.start_logging to "
     "initialize an azureml.core.Run."
 )
-_IMAGE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"<svg", b"<?xml")
 
 
-class Run:
-    """One run on the server.
+class RunStatus:
+    """The names of a run's states, in the order in which a run goes through them."""
 
-    Inside a submitted script ``Run.get_context()`` gives it. All ``log`` methods return at once: values are queued,
-    sent in the background, and flushed when the process ends. Steps count from 0 where none is given. Errors of the
-    server are raised as ``ServiceException`` by every method but those.
-    """
-
-    _current: "Run | None" = None
-
-    def __init__(self, client: Client, run_id: str, report_file: str | None = None, managed: bool = False):
-        self._client, self._id = client, run_id
-        self._path = f"/runs/{quote(run_id)}"
-        self._reporter = Reporter(client, run_id, report_file)
-        self._managed = managed  # the engine alone moves its state
+    NOT_STARTED = "NotStarted"
+    STARTING = "Starting"
+    PROVISIONING = "Provisioning"
+    PREPARING = "Preparing"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    FINALIZING = "Finalizing"
+    CANCEL_REQUESTED = "CancelRequested"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+    NOT_RESPONDING = "NotResponding"
+    UNAPPROVED = "Unapproved"
+    PAUSING = "Pausing"
+    PAUSED = "Paused"
 
     @classmethod
-    def get_context(cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: Any) -> "Run | _OfflineRun":
+    def list(cls) -> list[str]:
+        return [value for name, value in vars(cls).items() if name.isupper()]
+
+    @classmethod
+    def get_running_statuses(cls) -> list[str]:
+        return [cls.NOT_STARTED, cls.QUEUED, cls.PREPARING, cls.PROVISIONING, cls.STARTING, cls.RUNNING, cls.UNAPPROVED, cls.NOT_RESPONDING,
+                cls.PAUSING, cls.PAUSED]  # fmt: skip
+
+    @classmethod
+    def get_post_processing_statuses(cls) -> list[str]:
+        return [cls.CANCEL_REQUESTED, cls.FINALIZING]
+
+
+class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
+    """One run on the server.
+
+    Inside a submitted script ``Run.get_context()`` gives it; ``Experiment.submit`` and ``Run(experiment, run_id)`` give one
+    seen from outside. All ``log`` methods return at once: values are queued, sent in the background, and flushed when the
+    process ends. Steps count from 0 where none is given. Errors of the server are raised as ``ServiceException`` by every
+    method but those.
+    """
+
+    _missing = _not_here.RUN
+    _current: Run | None = None
+    _report_file: str | None = None
+    _managed = False  # True inside a submitted script: the engine alone moves its state
+
+    def __init__(self, experiment: Experiment, run_id: str, outputs: str | None = None, **kwargs: Any):
+        if outputs is not None or kwargs:
+            raise UserErrorException(f"Run(...) does not take {', '.join(['outputs'] * (outputs is not None) + sorted(kwargs))} here")
+        self._open(experiment.workspace._client, run_id)
+        self._experiment: Experiment | None = experiment
+        row = self._row()
+        if row["experiment"] != experiment.name:
+            raise UserErrorException(f"run {run_id} belongs to experiment '{row['experiment']}', not to '{experiment.name}'")
+
+    def _open(self, client: Client, run_id: str) -> None:
+        self._client, self._id, self._experiment = client, run_id, None
+        self._path = f"/runs/{quote(run_id)}"
+        self._sender: Reporter | None = None
+
+    @classmethod
+    def _of(cls, client: Client, run_id: str) -> Run:
+        """The run without a look at the server."""
+        run = cls.__new__(cls)
+        run._open(client, run_id)
+        return run
+
+    @property
+    def _reporter(self) -> Reporter:
+        if self._sender is None:
+            from roost.reporter import Reporter
+
+            self._sender = Reporter(self._client, self._id, self._report_file)
+        return self._sender
+
+    @classmethod
+    def get_context(cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: Any) -> Run | _OfflineRun:
         """The submitted run of this process; outside of one an offline run that prints, or RunEnvironmentException."""
         context = current_context()
         if context is None:
             if allow_offline:
                 return _OfflineRun()
             raise RunEnvironmentException(_NO_CONTEXT)
-        if cls._current is None or cls._current.id != context.run_id:
-            cls._current = Run(Client(context.url, context.token), context.run_id, context.report_file, managed=True)
-        return cls._current
+        if Run._current is None or Run._current.id != context.run_id:
+            run = Run._of(Client(context.url, context.token), context.run_id)
+            run._report_file, run._managed = context.report_file, True
+            Run._current = run
+        return Run._current
 
-    get_submitted_run = get_context
+    @classmethod
+    def get_submitted_run(cls, **kwargs: Any) -> Run | _OfflineRun:
+        return cls.get_context(**kwargs)
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> Run:
+        """The run with this id, whatever its experiment."""
+        run = Run._of(workspace._client, run_id)
+        run._row()
+        return run
+
+    @staticmethod
+    def list(experiment: Experiment, type: str | None = None, tags: Any = None, properties: Any = None, status: str | None = None,
+             include_children: bool = False, _rehydrate_runs: bool = True) -> Iterator[Run]:  # fmt: skip
+        """The experiment's runs, newest first; ``tags`` and ``properties`` are a dictionary or a single key."""
+        return _runs(experiment, type, tags, properties, status, include_children)
 
     # -- who it is --------------------------------------------------------------------------------------------------
 
@@ -87,16 +168,25 @@ class Run:
 
     @property
     def type(self) -> str:
-        return "azureml.scriptrun" if self._row()["kind"] == "managed" else "Run"
+        return _type_of(self._row())
+
+    @property
+    def experiment(self) -> Experiment:
+        if self._experiment is None:
+            from azureml.core.experiment import Experiment
+            from azureml.core.workspace import Workspace
+
+            self._experiment = Experiment._known(Workspace._from_client(self._client), self._row()["experiment"])
+        return self._experiment
 
     @property
     def status(self) -> str:
         return self._row()["status"]
 
     @property
-    def parent(self) -> "Run | None":
+    def parent(self) -> Run | None:
         parent = self._row()["parent"]
-        return Run(self._client, parent) if parent else None
+        return Run._of(self._client, parent) if parent else None
 
     @property
     def tags(self) -> dict:
@@ -133,77 +223,18 @@ class Run:
     def get_snapshot_id(self) -> str | None:
         return self._row()["snapshot"]
 
-    # -- metrics ----------------------------------------------------------------------------------------------------
+    def get_environment(self) -> Environment:
+        """The interpreter and the variables that the run was submitted with."""
+        definition = self._row()["definition"]
+        if definition is None:
+            raise UserErrorException(f"run {self._id} was not submitted, so it has no environment")
+        from azureml.core.environment import Environment
 
-    def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
-        """Logs a number or a text under ``name``; repeated calls make a series."""
-        value = _values.scalar(name, value)
-        if value is None:
-            value = "None"
-        if isinstance(value, bool):
-            value = int(value)
-        if _values.is_number(value):
-            self._reporter.point(name, value, step)
-        else:
-            self._reporter.entry(name, "text", value, step, description)
-
-    def log_list(self, name: str, value: Any, description: str = "") -> None:
-        self._reporter.entry(name, "list", _values.list_of_cells(name, value), None, description)
-
-    def log_row(self, name: str, description: str | None = None, **kwargs: Any) -> None:
-        self._reporter.entry(name, "row", _values.row_of_cells(name, kwargs), None, description or "")
-
-    def log_table(self, name: str, value: dict, description: str = "") -> None:
-        self._reporter.entry(name, "table", _values.table_of_cells(name, value), None, description)
-
-    def log_image(self, name: str, path: str | None = None, plot: Any = None, description: str = "") -> None:
-        """Keeps an image with the run: the file at ``path``, or what ``plot.savefig`` draws."""
-        if (path is None) == (plot is None):
-            raise UserErrorException(f"log_image('{name}') takes exactly one of path and plot")
-        if plot is not None:
-            drawn = io.BytesIO()
-            plot.savefig(drawn, format="png")
-            drawn.seek(0)
-            artifact, source = f"{name}_{int(time.time())}.png", drawn
-        else:
-            with open(path, "rb") as file:
-                head = file.read(12)
-            if not head.lstrip().startswith(_IMAGE_HEADS):
-                raise UserErrorException(f"log_image('{name}'): {path} is not an image that is known")
-            artifact, source = _artifact_name(path), path
-        self._upload(artifact, source, overwrite=True)
-        self._reporter.entry(name, "image", {"path": artifact}, None, description)
-
-    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
-        self._reporter.entry(name, "confusion_matrix", _values.json_object(name, value), None, description)
-
-    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
-        self._reporter.entry(name, "accuracy_table", _values.json_object(name, value), None, description)
-
-    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
-        self._reporter.entry(name, "residuals", _values.json_object(name, value), None, description)
-
-    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
-        self._reporter.entry(name, "predictions", _values.json_object(name, value), None, description)
-
-    def flush(self, timeout_seconds: float = 300) -> None:
-        """Waits until everything logged is on the server."""
-        self._reporter.flush(timeout_seconds)
-
-    def get_metrics(self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False) -> dict:
-        """Metrics by name: a number logged once is a value, several times a list; rows and tables are dictionaries; an
-        image is the name of its file, with ``populate`` its bytes.
-
-        With ``recursive`` the metrics of this run and of all runs below it, each run's under its id: this one first, then
-        the newest. Runs without such metrics are left out, and those of another type than ``run_type``."""
-        self._reporter.flush()
-        with _service_errors():
-            runs = [self] if run_type is None or run_type == self.type else []
-            if not recursive:
-                return read_metrics(self._client, self._path, name, populate) if runs else {}
-            runs += self.get_children(recursive=True, type=run_type)
-            found = {run.id: read_metrics(self._client, run._path, name, populate) for run in runs}
-            return {run_id: metrics for run_id, metrics in found.items() if metrics}
+        environment = Environment(self._row()["properties"].get("roost.environment", "default-environment"))
+        environment.python.user_managed_dependencies = True
+        environment.python.interpreter_path = definition["environment"]["python"] or "python"
+        environment.environment_variables = dict(definition["environment_variables"])
+        return environment
 
     # -- tags and properties ----------------------------------------------------------------------------------------
 
@@ -216,7 +247,7 @@ class Run:
     def get_tags(self) -> dict:
         return self._row()["tags"]
 
-    def remove_tags(self, tags: str | list[str]) -> None:
+    def remove_tags(self, tags: str | List[str]) -> None:
         for tag in [tags] if isinstance(tags, str) else tags:
             self._call("DELETE", f"/tags/{quote(tag)}")
 
@@ -256,7 +287,7 @@ class Run:
     def _report_status(self, status: str, error: dict | None = None) -> None:
         self._call("POST", "/status", {"status": status, **({"error": error} if error else {})})
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> Run:
         return self
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
@@ -272,83 +303,17 @@ class Run:
         next line of a script often downloads or registers what is being taken in then."""
         from azureml.core._waiting import wait_for_completion
 
-        with _service_errors():
+        with service_errors():
             return wait_for_completion(self, show_output, wait_post_processing, raise_on_error)
-
-    # -- files ------------------------------------------------------------------------------------------------------
-
-    def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
-        _only_default_datastore(datastore_name)
-        self._upload(_artifact_name(name), path_or_stream, overwrite=False)
-
-    def upload_files(self, names: list[str], paths: list, return_artifacts: bool = False,
-                     timeout_seconds: float | None = None, datastore_name: str | None = None) -> None:  # fmt: skip
-        _only_default_datastore(datastore_name)
-        if len(names) != len(paths):
-            raise UserErrorException(f"upload_files got {len(names)} names for {len(paths)} paths")
-        missing = [str(path) for path in paths if not os.path.isfile(path)]
-        if missing:
-            raise UserErrorException(f"these files are not there: {', '.join(missing)}")
-        for name, path in zip(names, paths):
-            self._upload(_artifact_name(name), path, overwrite=False)
-
-    def upload_folder(self, name: str, path: str, datastore_name: str | None = None) -> None:
-        _only_default_datastore(datastore_name)
-        root = pathlib.Path(path)
-        if not root.is_dir():
-            raise UserErrorException(f"there is no folder {path} to upload")
-        for file in sorted(root.rglob("*")):
-            if file.is_file():
-                self._upload(f"{_artifact_name(name)}/{file.relative_to(root).as_posix()}", file, overwrite=False)
-
-    def get_file_names(self) -> list[str]:
-        return [item["path"] for item in self._files("")]
-
-    def download_file(self, name: str, output_file_path: str | None = None, _validate_checksum: bool = False) -> None:
-        target = pathlib.Path(output_file_path or pathlib.PurePosixPath(name).name)
-        if target.is_dir():
-            target = target / pathlib.PurePosixPath(name).name
-        with _service_errors():
-            self._client.download(f"{self._path}/files/{quote_path(name)}", target)
-
-    def download_files(self, prefix: str | None = None, output_directory: str | None = None, output_paths: list | None = None,
-                       batch_size: int = 100, append_prefix: bool = True, timeout_seconds: float | None = None) -> None:  # fmt: skip
-        """Downloads every file whose name starts with ``prefix``, below ``output_directory`` or to ``output_paths``."""
-        names = [item["path"] for item in self._files(prefix or "")]
-        if output_paths is not None:
-            paths = [output_paths] if isinstance(output_paths, str) else list(output_paths)
-            if len(paths) != len(names):
-                raise UserErrorException(f"output_paths has {len(paths)} paths, but {len(names)} files start with '{prefix or ''}'")
-        else:
-            cut = len(prefix or "") if not append_prefix else 0
-            paths = [os.path.join(output_directory or ".", name[cut:].lstrip("/") or name.split("/")[-1]) for name in names]
-        for name, path in zip(names, paths):
-            self.download_file(name, path)
-
-    def get_all_logs(self, destination: str | None = None) -> list[str]:
-        folder = destination or os.path.join("assets", self._id)
-        names = [item["path"] for item in self._files("") if item["path"].startswith(("azureml-logs/", "logs/"))]
-        for name in names:
-            self.download_file(name, os.path.join(folder, name))
-        return [os.path.join(folder, name) for name in names]
-
-    def restore_snapshot(self, snapshot_id: str | None = None, path: str | None = None) -> str:
-        """Downloads the run's source as a zip; gives its path."""
-        snapshot = snapshot_id or self.get_snapshot_id()
-        if not snapshot:
-            raise UserErrorException(f"run {self._id} has no snapshot")
-        target = os.path.join(path or ".", f"{snapshot.removeprefix('b2:')[:16]}.zip")
-        with _service_errors():
-            self._client.download(f"/snapshots/{quote(snapshot)}/archive", target)
-        return target
 
     # -- models -----------------------------------------------------------------------------------------------------
 
     def register_model(self, model_name: str, model_path: str | None = None, tags: dict | None = None, properties: dict | None = None,
                        model_framework: str | None = None, model_framework_version: str | None = None,
                        description: str | None = None, datasets: Any = None, sample_input_dataset: Any = None,
-                       sample_output_dataset: Any = None, resource_configuration: Any = None, **kwargs: Any) -> dict:  # fmt: skip
-        """Registers files of this run as the next version of a model; gives the model version."""
+                       sample_output_dataset: Any = None, resource_configuration: Any = None, **kwargs: Any) -> Model:  # fmt: skip
+        """Registers files of this run as the next version of a model. ``model_path`` (default: the model's name) is a file, or the
+        folder that all files of the model are below."""
         unsupported = [name for name, value in {"datasets": datasets, "sample_input_dataset": sample_input_dataset,
                        "sample_output_dataset": sample_output_dataset, "resource_configuration": resource_configuration}.items()
                        if value is not None] + sorted(kwargs)  # fmt: skip
@@ -356,27 +321,36 @@ class Run:
             raise UserErrorException(f"register_model does not take {', '.join(unsupported)} here")
         body = {"name": model_name, "run_id": self._id, "path": model_path, "description": description, "tags": tags,
                 "properties": properties, "framework": model_framework, "framework_version": model_framework_version}  # fmt: skip
+        from azureml.core.model import Model
+
         try:
-            return self._client.call("POST", "/models", {key: value for key, value in body.items() if value is not None},
-                                     headers={"Idempotency-Key": uuid.uuid4().hex})  # fmt: skip
+            row = self._client.call("POST", "/models", {key: value for key, value in body.items() if value is not None},
+                                    headers={"Idempotency-Key": uuid.uuid4().hex})  # fmt: skip
         except RoostError as error:
             if error.code == "not_found":
                 raise ModelPathNotFoundException(error.message) from error
             raise ServiceException(error.message, error.status) from error
+        return Model._of(self.experiment.workspace, row)
 
     # -- children ---------------------------------------------------------------------------------------------------
 
-    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> "Run":
+    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> Run:
         """A started child run; as a context manager it ends Completed, or Failed with the exception."""
         if outputs is not None:
             raise UserErrorException("child_run(outputs=...) is not available; upload files with upload_folder")
         body = {"experiment": self._row()["experiment"], "parent": self._id, "run_id": run_id, "display_name": name}
-        with _service_errors():
+        with service_errors():
             row = self._client.call("POST", "/runs/tracked", {key: value for key, value in body.items() if value is not None},
                                     headers={"Idempotency-Key": uuid.uuid4().hex})  # fmt: skip
-        return Run(self._client, row["run_id"])
+        return Run._of(self._client, row["run_id"])
 
-    def create_children(self, count: int | None = None, tag_key: str | None = None, tag_values: list | None = None) -> list["Run"]:
+    def submit_child(self, config: ScriptRunConfig, tags: dict | None = None, **kwargs: Any) -> Run:
+        """Submits ``config`` as a child of this run."""
+        from azureml.core._submission import submit
+
+        return submit(self.experiment, config, tags, kwargs, parent=self._id)
+
+    def create_children(self, count: int | None = None, tag_key: str | None = None, tag_values: list | None = None) -> List[Run]:
         if (count is None) == (tag_values is None) or (tag_key is None) != (tag_values is None):
             raise UserErrorException("create_children takes count, or tag_key with tag_values")
         children = [self.child_run() for _ in range(count if tag_values is None else len(tag_values))]
@@ -385,54 +359,54 @@ class Run:
         return children
 
     def get_children(self, recursive: bool = False, tags: Any = None, properties: Any = None, type: str | None = None,
-                     status: str | None = None, _rehydrate_runs: bool = True) -> Iterator["Run"]:  # fmt: skip
+                     status: str | None = None, _rehydrate_runs: bool = True) -> Iterator[Run]:  # fmt: skip
         """Newest first; ``tags`` and ``properties`` are a dictionary or a single key."""
-        rows = self._call("GET", "/children", query={"recursive": "true"} if recursive else None)["items"]
-        for row in rows:
-            kind = "azureml.scriptrun" if row["kind"] == "managed" else "Run"
-            if _matches(row["tags"], tags) and _matches(row["properties"], properties) and status in (None, row["status"]) and type in (None, kind):
-                yield Run(self._client, row["run_id"])
+        for row in self._call("GET", "/children", query={"recursive": "true"} if recursive else None)["items"]:
+            if _wanted(row, type, tags, properties, status):
+                yield _run_of(self._client, row)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _call(self, method: str, path: str, body: Any = None, query: dict | None = None) -> Any:
-        with _service_errors():
+        with service_errors():
             return self._client.call(method, self._path + path, body, query)
 
     def _row(self) -> dict:
         return self._call("GET", "")
 
-    def _files(self, prefix: str) -> list[dict]:
-        items, after = [], None
-        with _service_errors():
-            while True:
-                page = self._client.get(f"{self._path}/files", prefix=prefix or None, after=after, limit=1000)["items"]
-                items += page
-                if len(page) < 1000:
-                    return items
-                after = page[-1]["path"]
-
-    def _upload(self, name: str, source: Any, overwrite: bool) -> None:
-        with _service_errors():
-            self._client.upload(f"{self._path}/files/{quote_path(name)}", source, overwrite)
-
-    def _text_of(self, name: str) -> str:
-        return b"".join(self._client.stream(f"{self._path}/files/{quote_path(name)}")).decode(errors="replace")
-
     def __repr__(self) -> str:
         row = self._row()
-        return f"Run(Experiment: {row['experiment']},\nId: {self._id},\nType: {self.type},\nStatus: {row['status']})"
+        return f"Run(Experiment: {row['experiment']},\nId: {self._id},\nType: {_type_of(row)},\nStatus: {row['status']})"
 
 
-class _service_errors:
-    """Turns the client's errors into the exception that Azure ML scripts expect."""
+def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> Run:
+    """The run with this id, which belongs to ``experiment``."""
+    return Run(experiment, run_id)
 
-    def __enter__(self) -> None:
-        pass
 
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        if isinstance(value, RoostError):
-            raise ServiceException(value.message, value.status) from value
+def _type_of(row: dict) -> str:
+    return "azureml.scriptrun" if row["kind"] == "managed" else "Run"
+
+
+def _run_of(client: Client, row: dict) -> Run:
+    if row["kind"] == "managed":
+        from azureml.core.script_run import ScriptRun
+
+        return ScriptRun._of(client, row["run_id"])
+    return Run._of(client, row["run_id"])
+
+
+def _wanted(row: dict, type: str | None, tags: Any, properties: Any, status: str | None) -> bool:
+    return matches(row["tags"], tags) and matches(row["properties"], properties) and status in (None, row["status"]) and type in (None, _type_of(row))
+
+
+def _runs(experiment: Experiment, type: str | None, tags: Any, properties: Any, status: str | None, include_children: bool) -> Iterator[Run]:
+    with service_errors():
+        for row in experiment.workspace._client.items("/runs", experiment=experiment.name, order_by="created_at desc"):
+            if (include_children or not row["parent"]) and _wanted(row, type, tags, properties, status):
+                run = _run_of(experiment.workspace._client, row)
+                run._experiment = experiment
+                yield run
 
 
 def _error_object(details: Any, code: str | None) -> dict:
@@ -444,21 +418,3 @@ def _error_object(details: Any, code: str | None) -> dict:
     else:
         error["message"] = "User program failed" if details is None else str(details)
     return error
-
-
-def _artifact_name(name: str) -> str:
-    """A path as artifact name: relative, forward slashes, "./" dropped."""
-    return pathlib.PurePosixPath(os.fspath(name).replace("\\", "/")).as_posix().lstrip("/")
-
-
-def _only_default_datastore(name: str | None) -> None:
-    if name is not None:
-        raise UserErrorException("datastore_name is not available: files are kept with the run")
-
-
-def _matches(have: dict, wanted: Any) -> bool:
-    if wanted is None:
-        return True
-    if isinstance(wanted, str):
-        return wanted in have
-    return all(key in have and have[key] == (None if value is None else str(value)) for key, value in wanted.items())

@@ -1,0 +1,102 @@
+"""What Azure ML has and this server lacks: one error that names it and the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class NotHereError(NotImplementedError, AttributeError):
+    """Also an AttributeError, so that ``hasattr`` and ``getattr`` with a default see a name that is not there."""
+
+
+_ENVIRONMENTS = "environments are not built on the server; use an interpreter that has the packages: environment.python.user_managed_dependencies = True"
+_COMPUTE = "there are no compute clusters; runs execute on the server's machine: compute_target='local'"
+_DATA = "there are no datastores and datasets; give scripts absolute paths of the server's machine"
+_SECRETS = "there is no key vault; give a secret to a run in its environment variables, or in a file on the server's machine"
+_SERVICES = "models are not deployed; download them with Model.download"
+_NETWORK = "there are no private endpoints; put a proxy in front of the server"
+
+WORKSPACE = {
+    "environments": _ENVIRONMENTS,
+    "compute_targets": _COMPUTE,
+    "get_default_compute_target": _COMPUTE,
+    "datastores": _DATA,
+    "datasets": _DATA,
+    "get_default_datastore": _DATA,
+    "set_default_datastore": _DATA,
+    "get_default_keyvault": _SECRETS,
+    "webservices": _SERVICES,
+    "images": _SERVICES,
+    "delete": "the workspace is the server itself; stop it and remove its data folder",
+    "update": "a workspace has no settings of its own; its options are those of `roost serve`",
+    "list_keys": "there are no storage keys; `roost tokens` makes and lists tokens",
+    "sync_keys": "there are no storage keys; `roost tokens` makes and lists tokens",
+    "private_endpoints": _NETWORK,
+    "add_private_endpoint": _NETWORK,
+    "linked_services": "there are no linked services",
+}
+RUN = {
+    "input_datasets": _DATA,
+    "output_datasets": _DATA,
+    "get_secret": _SECRETS,
+    "get_secrets": _SECRETS,
+    "take_snapshot": "a run's snapshot is taken when it begins: Experiment.start_logging(snapshot_directory=...)",
+    "clean": "the server removes a run's working folder by itself",
+}
+ENVIRONMENT = {
+    "from_conda_specification": _ENVIRONMENTS,
+    "from_pip_requirements": _ENVIRONMENTS,
+    "from_existing_conda_environment": _ENVIRONMENTS + ", and python.interpreter_path is the conda environment's bin/python",
+    "from_docker_image": _ENVIRONMENTS,
+    "from_dockerfile": _ENVIRONMENTS,
+    "from_docker_build_context": _ENVIRONMENTS,
+    "get": _ENVIRONMENTS,
+    "list": _ENVIRONMENTS,
+    "register": _ENVIRONMENTS,
+    "build": _ENVIRONMENTS,
+    "build_local": _ENVIRONMENTS,
+}
+MODEL = {
+    "deploy": _SERVICES,
+    "package": _SERVICES,
+    "profile": _SERVICES,
+    "get_model_path": "models are not mounted; Model(workspace, name).download() gives the path of a copy",
+    "get_sas_urls": "models have no signed addresses; download them with Model.download",
+}
+CORE = {
+    "ComputeTarget": _COMPUTE,
+    "Datastore": _DATA,
+    "Dataset": _DATA,
+    "Keyvault": _SECRETS,
+    "Webservice": _SERVICES,
+    "Image": _SERVICES,
+    "ContainerRegistry": "runs do not execute in containers",
+    "LinkedService": "there are no linked services",
+    "PrivateEndPoint": _NETWORK,
+}
+
+
+def not_here(what: str, why: str) -> NotHereError:
+    return NotHereError(f"{what} is not here: {why}.")
+
+
+class _Names(type):
+    def __getattr__(cls, name: str) -> Any:
+        for base in cls.__mro__:
+            missing = base.__dict__.get("_missing", {})
+            if name in missing:
+                raise not_here(f"{base.__name__}.{name}", missing[name])
+        raise AttributeError(f"{cls.__name__} has no attribute '{name}'")
+
+
+class KnownMissing(metaclass=_Names):
+    """Names in a class's ``_missing`` get the error that says so, on the class and on its objects."""
+
+    _missing: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        for base in type(self).__mro__:
+            missing = base.__dict__.get("_missing", {})
+            if name in missing:
+                raise not_here(f"{base.__name__}.{name}", missing[name])
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")

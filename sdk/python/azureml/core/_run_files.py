@@ -1,0 +1,112 @@
+"""The files of a run: uploading, listing, downloading, and the source that it was submitted with."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from azureml.core._service import service_errors
+from azureml.exceptions import UserErrorException
+from roost.client import quote, quote_path
+
+if TYPE_CHECKING:
+    from roost.client import Client
+
+
+class RunFiles:
+    _client: Client
+    _path: str
+    _id: str
+
+    def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
+        _only_default_datastore(datastore_name)
+        self._upload(artifact_name(name), path_or_stream, overwrite=False)
+
+    def upload_files(self, names: list[str], paths: list, return_artifacts: bool = False,
+                     timeout_seconds: float | None = None, datastore_name: str | None = None) -> None:  # fmt: skip
+        _only_default_datastore(datastore_name)
+        if len(names) != len(paths):
+            raise UserErrorException(f"upload_files got {len(names)} names for {len(paths)} paths")
+        missing = [str(path) for path in paths if not os.path.isfile(path)]
+        if missing:
+            raise UserErrorException(f"these files are not there: {', '.join(missing)}")
+        for name, path in zip(names, paths):
+            self._upload(artifact_name(name), path, overwrite=False)
+
+    def upload_folder(self, name: str, path: str, datastore_name: str | None = None) -> None:
+        _only_default_datastore(datastore_name)
+        root = pathlib.Path(path)
+        if not root.is_dir():
+            raise UserErrorException(f"there is no folder {path} to upload")
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                self._upload(f"{artifact_name(name)}/{file.relative_to(root).as_posix()}", file, overwrite=False)
+
+    def get_file_names(self) -> list[str]:
+        return [item["path"] for item in self._files("")]
+
+    def download_file(self, name: str, output_file_path: str | None = None, _validate_checksum: bool = False) -> None:
+        target = pathlib.Path(output_file_path or pathlib.PurePosixPath(name).name)
+        if target.is_dir():
+            target = target / pathlib.PurePosixPath(name).name
+        with service_errors():
+            self._client.download(f"{self._path}/files/{quote_path(name)}", target)
+
+    def download_files(self, prefix: str | None = None, output_directory: str | None = None, output_paths: list | None = None,
+                       batch_size: int = 100, append_prefix: bool = True, timeout_seconds: float | None = None) -> None:  # fmt: skip
+        """Downloads every file whose name starts with ``prefix``, below ``output_directory`` or to ``output_paths``."""
+        names = [item["path"] for item in self._files(prefix or "")]
+        if output_paths is not None:
+            paths = [output_paths] if isinstance(output_paths, str) else list(output_paths)
+            if len(paths) != len(names):
+                raise UserErrorException(f"output_paths has {len(paths)} paths, but {len(names)} files start with '{prefix or ''}'")
+        else:
+            cut = len(prefix or "") if not append_prefix else 0
+            paths = [os.path.join(output_directory or ".", name[cut:].lstrip("/") or name.split("/")[-1]) for name in names]
+        for name, path in zip(names, paths):
+            self.download_file(name, path)
+
+    def get_all_logs(self, destination: str | None = None) -> list[str]:
+        folder = destination or os.path.join("assets", self._id)
+        names = [item["path"] for item in self._files("") if item["path"].startswith(("azureml-logs/", "logs/"))]
+        for name in names:
+            self.download_file(name, os.path.join(folder, name))
+        return [os.path.join(folder, name) for name in names]
+
+    def restore_snapshot(self, snapshot_id: str | None = None, path: str | None = None) -> str:
+        """Downloads the run's source as a zip; gives its path."""
+        snapshot = snapshot_id or self.get_snapshot_id()
+        if not snapshot:
+            raise UserErrorException(f"run {self._id} has no snapshot")
+        target = os.path.join(path or ".", f"{snapshot[len('b2:') :][:16]}.zip")
+        with service_errors():
+            self._client.download(f"/snapshots/{quote(snapshot)}/archive", target)
+        return target
+
+    def _files(self, prefix: str) -> list[dict]:
+        items, after = [], None
+        with service_errors():
+            while True:
+                page = self._client.get(f"{self._path}/files", prefix=prefix or None, after=after, limit=1000)["items"]
+                items += page
+                if len(page) < 1000:
+                    return items
+                after = page[-1]["path"]
+
+    def _upload(self, name: str, source: Any, overwrite: bool) -> None:
+        with service_errors():
+            self._client.upload(f"{self._path}/files/{quote_path(name)}", source, overwrite)
+
+    def _text_of(self, name: str) -> str:
+        return b"".join(self._client.stream(f"{self._path}/files/{quote_path(name)}")).decode(errors="replace")
+
+
+def artifact_name(name: str) -> str:
+    """A path as artifact name: relative, forward slashes, "./" dropped."""
+    return pathlib.PurePosixPath(os.fspath(name).replace("\\", "/")).as_posix().lstrip("/")
+
+
+def _only_default_datastore(name: str | None) -> None:
+    if name is not None:
+        raise UserErrorException("datastore_name is not available: files are kept with the run")

@@ -1,0 +1,155 @@
+"""``azureml.core.runconfig``: how a script is run, apart from which."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any
+
+from azureml.core import _runconfig_file
+from azureml.core.compute_target import AbstractComputeTarget
+from azureml.core.environment import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE, Environment
+from azureml.core.resource_configuration import ResourceConfiguration
+from azureml.exceptions import RunConfigurationException, UserErrorException
+
+__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "DockerConfiguration", "Environment", "HistoryConfiguration", "MpiConfiguration",
+           "PyTorchConfiguration", "RunConfiguration", "TensorflowConfiguration"]  # fmt: skip
+DEFAULT_SECONDS = 2_592_000  # 30 days
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RunConfigurationException(f"'{name}' must be a whole number from {least}, not {value!r}")
+    return value
+
+
+class MpiConfiguration:
+    """``process_count_per_node`` processes on each of ``node_count`` nodes, started by mpirun."""
+
+    def __init__(self, process_count_per_node: int = 1, node_count: int = 1):
+        self.process_count_per_node = _count("process_count_per_node", process_count_per_node)
+        self.node_count = _count("node_count", node_count)
+
+
+class PyTorchConfiguration:
+    """``process_count`` processes in total over ``node_count`` nodes; None: one on each node."""
+
+    def __init__(self, communication_backend: str = "Nccl", process_count: int | None = None, node_count: int = 1):
+        if str(communication_backend).lower() not in ("nccl", "gloo"):
+            raise RunConfigurationException(
+                f"{communication_backend} is not a supported backend. 'communication_backend' must be 'Nccl' or 'Gloo'."
+            )
+        self.communication_backend = communication_backend
+        self.node_count = _count("node_count", node_count)
+        self.process_count = node_count if process_count is None else _count("process_count", process_count)
+        if self.process_count % self.node_count:
+            raise RunConfigurationException(f"'process_count' {self.process_count} cannot be divided among {self.node_count} nodes")
+
+
+class TensorflowConfiguration:
+    def __init__(self, worker_count: int = 1, parameter_server_count: int = 1):
+        self.worker_count = _count("worker_count", worker_count)
+        self.parameter_server_count = _count("parameter_server_count", parameter_server_count, 0)
+
+
+class DockerConfiguration:
+    """Whether a run has a container. ``use_docker=True`` is an error at submit: runs have none here."""
+
+    def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] = [], shm_size: str = "2g"):  # noqa: B006
+        self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments), shm_size
+
+
+class HistoryConfiguration:
+    """What of a run is kept: always ``outputs`` and ``logs``, and the snapshot. Other wishes are named in a warning at submit."""
+
+    def __init__(self) -> None:
+        self.output_collection = True
+        self.directories_to_watch = ["logs"]
+        self.snapshot_project = True
+
+
+class RunConfiguration:
+    """Target, environment, limits and layout of a run.
+
+    ``resources`` is Roost's own: a ``ResourceConfiguration`` with the processors, memory and GPUs that the run takes; None is
+    one processor.
+    """
+
+    def __init__(self, script: str | None = None, arguments: list | None = None, framework: str | None = None, communicator: str | None = None,
+                 conda_dependencies: Any = None, _history_enabled: bool | None = None, _path: str | None = None, _name: str | None = None,
+                 command: str | list | None = None):  # fmt: skip
+        self.script, self.command = script, command
+        self.arguments = list(arguments or [])
+        self.framework, self.communicator = framework or "Python", communicator or "None"
+        self.target = "local"
+        self.environment = Environment("default-environment")
+        self.environment.python.conda_dependencies = conda_dependencies
+        self.node_count = 1
+        self.priority: int | None = None
+        self.max_run_duration_seconds: int | None = None
+        self.history = HistoryConfiguration()
+        self.docker = DockerConfiguration()
+        self.mpi: MpiConfiguration | None = None
+        self.pytorch: PyTorchConfiguration | None = None
+        self.tensorflow: TensorflowConfiguration | None = None
+        self.resources: ResourceConfiguration | None = None
+        self.data: dict = {}
+        self.output_data: dict = {}
+        self.data_references: dict = {}
+
+    @property
+    def target(self) -> str:
+        return self._target
+
+    @target.setter
+    def target(self, value: str | AbstractComputeTarget) -> None:
+        """A name, or an object that has one."""
+        name = value if isinstance(value, str) else getattr(value, "name", None)
+        if not isinstance(name, str) or not name:
+            raise UserErrorException(f"the target must be a name or a compute target, not {value!r}")
+        self._target = name
+
+    @property
+    def environment_variables(self) -> dict[str, str]:
+        return self.environment.environment_variables
+
+    @environment_variables.setter
+    def environment_variables(self, value: dict[str, str]) -> None:
+        self.environment.environment_variables = value
+
+    def _distribute(self, job: Any) -> None:
+        """Takes over a distributed configuration."""
+        if isinstance(job, MpiConfiguration):
+            self.framework, self.communicator, self.node_count, self.mpi = "Python", "IntelMpi", job.node_count, job
+        elif isinstance(job, PyTorchConfiguration):
+            self.framework, self.communicator = "PyTorch", job.communication_backend.lower()
+            self.node_count, self.pytorch = job.node_count, job
+        elif isinstance(job, TensorflowConfiguration):
+            self.framework, self.communicator = "TensorFlow", "ParameterServer"
+            self.node_count, self.tensorflow = job.worker_count, job
+        else:
+            raise RunConfigurationException(
+                f"distributed_job_config must be an MpiConfiguration, PyTorchConfiguration or TensorflowConfiguration, not {type(job).__name__}"
+            )
+
+    def save(self, path: str | os.PathLike | None = None, name: str | None = None, separate_environment_yaml: bool = False) -> str:
+        """Writes the configuration as YAML to ``path``/.azureml/``name`` (default: the current folder, ``default.runconfig``), or to
+        ``path`` itself where that is a file; gives the file's path."""
+        if separate_environment_yaml:
+            raise UserErrorException("separate_environment_yaml is not available: the environment is written into the one file")
+        file = _runconfig_file.place(path, name or "default.runconfig", for_writing=True)
+        _runconfig_file.write(self, file)
+        return str(file)
+
+    @staticmethod
+    def load(path: str | os.PathLike, name: str | None = None) -> RunConfiguration:
+        """Reads what ``save`` has written: the file ``path``, or the one with this name (with or without ``.runconfig``) in
+        ``path``/.azureml, ``path``/aml_config or ``path``."""
+        return _runconfig_file.read(RunConfiguration(), _runconfig_file.place(path, name or "default.runconfig", for_writing=False))
+
+    @staticmethod
+    def delete(path: str | os.PathLike, name: str) -> None:
+        pathlib.Path(_runconfig_file.place(path, name, for_writing=False)).unlink()
+
+    def __repr__(self) -> str:
+        return f"RunConfiguration(Target: {self.target},\nEnvironment: {self.environment.name})"

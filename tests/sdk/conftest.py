@@ -1,0 +1,34 @@
+"""A server shared by the tests of one file, and its workspace."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import Server, end_runs
+from sdk.support import write_config
+
+
+@pytest.fixture(autouse=True)
+def no_other_server(monkeypatch, tmp_path):
+    """No server but the test's own can be found."""
+    for name in ("ROOST_URL", "ROOST_TOKEN", "ROOST_RUN_ID", "AML_SNAPSHOT_NO_FILE_LIMIT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROOST_DATA", str(tmp_path / "no server here"))
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server") / "data").start()
+    yield server
+    end_runs(server)
+    server.stop()
+
+
+@pytest.fixture
+def ws(shared_server, tmp_path, monkeypatch):
+    """As a control script gets it: by the config.json beside it, in the current folder."""
+    from azureml.core import Workspace
+
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, shared_server)
+    return Workspace.from_config()

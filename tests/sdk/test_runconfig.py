@@ -1,0 +1,99 @@
+"""Run configurations and their files."""
+
+import pytest
+
+from azureml.core import Environment, RunConfiguration, ScriptRunConfig
+from azureml.core.compute_target import LocalTarget
+from azureml.core.resource_configuration import ResourceConfiguration
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
+from azureml.core.script_run_config import get_run_config_from_script_run
+from azureml.exceptions import UserErrorException
+
+
+def content(config):
+    return {name: content(value) if hasattr(value, "__dict__") else value for name, value in vars(config).items()}
+
+
+@pytest.mark.parametrize("layout", [None, MpiConfiguration(2, 3), PyTorchConfiguration("Gloo", 4, 2), TensorflowConfiguration(2, 0)])
+def test_what_is_saved_is_loaded(tmp_path, layout):
+    env = Environment("my env: 1")
+    env.python.user_managed_dependencies, env.python.interpreter_path = True, "/opt/py/bin/python"
+    env.environment_variables = {"A": "1", "B": "# no comment", "C": "yes", "D": "", "E": "line\nline"}
+    config = ScriptRunConfig(".", "train.py", ["--lr", 0.001, "--flag", "", "- x", "a: b"], compute_target=LocalTarget(), environment=env,
+                             distributed_job_config=layout, max_run_duration_seconds=60)  # fmt: skip
+    saved = get_run_config_from_script_run(config)
+    saved.history.directories_to_watch = []
+    saved.resources = ResourceConfiguration(2, 1.5, 1)
+    assert saved.save(tmp_path, "mine.runconfig") == str(tmp_path / ".azureml/mine.runconfig")
+    for again in (RunConfiguration.load(tmp_path, "mine"), RunConfiguration.load(tmp_path, "mine.runconfig"), RunConfiguration.load(tmp_path / ".azureml/mine.runconfig")):
+        assert content(again) == content(saved)
+    RunConfiguration.delete(tmp_path, "mine")
+    with pytest.raises(UserErrorException, match="no run configuration 'mine'"):
+        RunConfiguration.load(tmp_path, "mine")
+
+
+AZURE_STYLE = """
+# Written by hand.
+script: train.py
+arguments: [--epochs, 3, "a b"]
+target: local
+framework: PyTorch
+communicator: Nccl
+maxRunDurationSeconds:
+nodeCount: 1
+environment:
+  name: hand
+  version:
+  environmentVariables:
+    EXAMPLE: 'it''s'
+  python:
+    userManagedDependencies: true
+    interpreterPath: python
+  docker: {enabled: false, arguments: []}
+  spark: {cache: true}
+history:
+  outputCollection: true
+  directoriesToWatch:
+  - logs
+mpi: {processCountPerNode: 1}
+pytorch:
+  communicationBackend: nccl
+  processCount: 2
+hdi:
+  yarnDeployMode: Cluster
+"""
+
+
+def test_a_file_by_hand_is_read_and_what_it_has_besides_is_named(tmp_path):
+    (tmp_path / "hand.runconfig").write_text(AZURE_STYLE)
+    with pytest.warns(UserWarning, match="environment.spark, hdi have no meaning"):
+        config = RunConfiguration.load(tmp_path, "hand")
+    assert (config.script, config.arguments, config.target, config.pytorch.process_count, config.mpi) == ("train.py", ["--epochs", 3, "a b"], "local", 2, None)
+    assert config.environment_variables == {"EXAMPLE": "it's"} and config.environment.python.user_managed_dependencies
+    assert config.max_run_duration_seconds is None
+
+
+@pytest.mark.parametrize("text, said", [
+    ("- a", "keys and values"), ("a: &x 1", "line 1"), ("script: x\n\tb: 1", "line 2: is indented with a tab"), ("environment: 3", "environment must have"),
+    ("history:\n  outputCollection: 3", "history.outputCollection must be a bool"), ("arguments: text", "arguments must be a list"),
+])  # fmt: skip
+def test_rubbish_is_named(tmp_path, text, said):
+    (tmp_path / "bad").write_text(text)
+    with pytest.raises(UserErrorException, match=said):
+        RunConfiguration.load(tmp_path / "bad")
+
+
+def test_targets():
+    config = RunConfiguration()
+    config.target = LocalTarget()
+    assert config.target == "local"
+    with pytest.raises(UserErrorException):
+        config.target = 3
+    with pytest.raises(UserErrorException, match="has no setting 'x'"):
+        Environment("e", x=1)
+    env = Environment("e")
+    copy = env.clone("f")
+    copy.environment_variables["A"] = "1"
+    assert env.environment_variables == {} and copy.name == "f"
+    with pytest.raises(NotImplementedError, match="Environment.from_conda_specification is not here"):
+        Environment.from_conda_specification("e", "env.yml")
