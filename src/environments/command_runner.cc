@@ -5,8 +5,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
+#include <cstdio>
+#include <thread>
 
 #include "base/check.h"
 
@@ -15,6 +16,10 @@ namespace {
 
 // How often followers of the log get what is new.
 constexpr int kPumpMilliseconds = 100;
+
+// Longer only when the disk hangs; then the lock, which the processes have, still protects the
+// folder.
+constexpr std::chrono::seconds kEndLimit{10};
 
 using SteadyClock = std::chrono::steady_clock;
 
@@ -32,6 +37,42 @@ bool WaitAWhile(const Subprocess& child, const Cancellation& cancel) {
   const int event = cancel.IsCanceled() ? -1 : cancel.fd();
   std::array<pollfd, 2> waits{{{child.pidfd(), POLLIN, 0}, {event, POLLIN, 0}}};
   return poll(waits.data(), waits.size(), kPumpMilliseconds) > 0 && waits[0].revents != 0;
+}
+
+// The living processes of a session: what a program started, in groups of their own too.
+std::vector<pid_t> MembersOf(pid_t session) {
+  std::vector<pid_t> members;
+  std::error_code error;
+  for (fs::directory_iterator entry("/proc", error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string stat = ReadFile(entry->path() / "stat").value_or("");
+    // "23959 (a name) S 1 23958 23958 ...": state, parent, group, session.
+    const auto name_end = stat.rfind(')');
+    char state = 'X';
+    int parent = 0;
+    int group = 0;
+    int its_session = 0;
+    if (name_end == std::string::npos || std::sscanf(stat.c_str() + name_end + 1, " %c %d %d %d",
+                                                     &state, &parent, &group, &its_session) != 4) {
+      continue;
+    }
+    if (its_session == session && state != 'Z' && state != 'X') members.push_back(std::stoi(name));
+  }
+  return members;
+}
+
+// A killed process lives until the kernel comes to it, and what it writes until then would land in
+// the next build. Requires: the session's leader is not reaped, so that the id is no other's.
+void EndSession(pid_t session) {
+  const SteadyClock::time_point deadline = SteadyClock::now() + kEndLimit;
+  while (SteadyClock::now() < deadline) {
+    const std::vector<pid_t> members = MembersOf(session);
+    if (members.empty()) return;
+    for (const pid_t member : members) kill(member, SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 }  // namespace
@@ -69,9 +110,7 @@ Result<int> ProcessRunner::Run(const Command& command, BuildLog& log, const Canc
       kill(-child.pid(), SIGKILL);
     }
   }
-  // What it left behind must not write into the folder any more. Before the child is reaped its id
-  // cannot be another's.
-  kill(-child.pid(), SIGKILL);
+  EndSession(child.pid());
   ROOST_ASSIGN(const ExitStatus status, child.Wait());
   log.Pump();
   if (cancel.IsCanceled()) return canceled();

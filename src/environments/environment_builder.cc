@@ -35,7 +35,7 @@ std::vector<std::string> IndexArguments(const BuildSettings& settings) {
   for (const std::string& place : settings.find_links) Append(arguments, {"--find-links", place});
   if (settings.no_index) arguments.push_back("--no-index");
   if (!settings.constraints.empty()) {
-    Append(arguments, {"--constraint", settings.constraints.string()});
+    Append(arguments, {"-c", settings.constraints.string()});
   }
   return arguments;
 }
@@ -176,7 +176,7 @@ Status EnvironmentBuilder::InstallWithUv(const InstallPlan& plan, const fs::path
     if (option.name == "--prefer-binary") log_.Line("--prefer-binary has no meaning for uv.");
     Append(argv, UvArguments(option));
   }
-  Append(argv, {"--requirement", requirements.string()});
+  Append(argv, {"-r", requirements.string()});
   return RunStep("installing packages with uv", argv);
 }
 
@@ -186,7 +186,7 @@ Status EnvironmentBuilder::InstallWithPip(const InstallPlan& plan, const fs::pat
   if (NamesAnIndex(plan)) settings.index_url.clear();
   Append(argv, IndexArguments(settings));
   for (const spec::PipOption& option : plan.options) Append(argv, PipArguments(option));
-  Append(argv, {"--requirement", requirements.string()});
+  Append(argv, {"-r", requirements.string()});
   return RunStep("installing packages with pip", argv);
 }
 
