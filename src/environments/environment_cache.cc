@@ -273,6 +273,7 @@ Result<ReadyEnvironment> EnvironmentCache::BuildLocked(Build& build, const FileL
   const Status built = BuildInto(build, folder, lock);
   if (!built) {
     const Error error = Explain(build, built.error());
+    build.log.Line(build.cancel.IsCanceled() ? "Canceled." : "Failed: " + built.error().message);
     if (Status removed = RemoveTree(folder); !removed) build.log.Line(removed.error().message);
     return Fail(error);
   }
@@ -294,10 +295,7 @@ Status EnvironmentCache::BuildInto(Build& build, const fs::path& folder, const F
                              spec::ToString(definition.Kind())));
   EnvironmentBuilder builder(settings_, runner_, build.log, build.cancel, lock.fd());
   Result<BuildReport> report = builder.Build(definition, folder);
-  if (!report) {
-    build.log.Line(build.cancel.IsCanceled() ? "Canceled." : "Failed: " + report.error().message);
-    return Fail(report.error());
-  }
+  ROOST_TRY(report);
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Steady() - begin).count();
   const ReadyMark mark{.digest = build.digest,
