@@ -88,6 +88,8 @@ class FileLock {
   static Result<FileLock> Acquire(const fs::path& path);
   // True when some process holds the lock now; does not take it.
   static Result<bool> IsHeld(const fs::path& path);
+  // A child that gets a copy of it shares the lock, which then ends with the last of both.
+  int fd() const { return fd_.get(); }
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

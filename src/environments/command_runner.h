@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/result.h"
+#include "base/subprocess.h"
+#include "environments/build_log.h"
+
+namespace roost::environments {
+
+// The wish that a build should end, from any thread; it cannot be taken back.
+class Cancellation {
+ public:
+  Cancellation();
+  void Cancel();
+  bool IsCanceled() const { return canceled_; }
+  int fd() const { return event_.get(); }  // readable from Cancel on
+
+ private:
+  std::atomic<bool> canceled_ = false;
+  Fd event_;
+};
+
+struct Command {
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> environment;  // all of it
+  fs::path working_folder = {};
+  int stdin_fd = -1;  // -1: /dev/null
+};
+
+// The door to the programs that build environments: uv, pip, conda, Python.
+class CommandRunner {
+ public:
+  virtual ~CommandRunner() = default;
+  // Runs to the end with both outputs appended to the log, and gives the exit code (128 + signal).
+  // When canceled, the program and what it started are gone on return and the error is
+  // kUnavailable.
+  virtual Result<int> Run(const Command& command, BuildLog& log, const Cancellation& cancel) = 0;
+  // Runs a short question and captures its answer.
+  virtual Result<CapturedRun> Ask(const Command& command, std::chrono::milliseconds limit) = 0;
+};
+
+// Real processes, each in a session of its own.
+class ProcessRunner : public CommandRunner {
+ public:
+  // After a cancel, programs have `grace` between TERM and KILL.
+  explicit ProcessRunner(std::chrono::milliseconds grace = std::chrono::seconds(3))
+      : grace_(grace) {}
+  Result<int> Run(const Command& command, BuildLog& log, const Cancellation& cancel) override;
+  Result<CapturedRun> Ask(const Command& command, std::chrono::milliseconds limit) override;
+
+ private:
+  std::chrono::milliseconds grace_;
+};
+
+}  // namespace roost::environments

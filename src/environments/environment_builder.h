@@ -1,0 +1,62 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/result.h"
+#include "environments/build_log.h"
+#include "environments/build_settings.h"
+#include "environments/command_runner.h"
+#include "environments/install_plan.h"
+#include "environments/python_finder.h"
+#include "spec/environment_definition.h"
+
+namespace roost::environments {
+
+// What a finished build can tell.
+struct BuildReport {
+  std::string python_version;                   // "3.11.7"
+  std::string tool;                             // "uv", "pip", "conda"
+  std::map<std::string, std::string> packages;  // everything installed, with its version
+  std::vector<std::string> notes;               // what was taken otherwise than the definition says
+};
+
+// Builds one environment into one folder: plan, interpreter, packages, import check. It knows
+// nothing of marks, locks and sharing; after an error the folder is in any state.
+class EnvironmentBuilder {
+ public:
+  // All outlive the builder. `stdin_fd` is every program's standard input: a lock's descriptor
+  // keeps the lock held until the last of them is gone, even when the server is not there any more.
+  EnvironmentBuilder(const BuildSettings& settings, CommandRunner& runner, BuildLog& log,
+                     const Cancellation& cancel, int stdin_fd);
+
+  // Requires: a kind of kConda or kPip; `folder` is absolute and not there, its parent is.
+  Result<BuildReport> Build(const spec::EnvironmentDefinition& definition, const fs::path& folder);
+
+ private:
+  Result<InstallPlan> Plan(const spec::EnvironmentDefinition& definition);
+  Status MakeFolder(const InstallPlan& plan);
+  Status MakeWithConda(const std::vector<std::string>& packages, const InstallPlan& plan);
+  Status MakeVenv(const FoundPython& python);
+  Status InstallPackages(const InstallPlan& plan);
+  Status InstallWithUv(const InstallPlan& plan, const fs::path& requirements);
+  Status InstallWithPip(const InstallPlan& plan, const fs::path& requirements);
+  Result<BuildReport> CheckImports(const InstallPlan& plan);
+  // Fails with a sentence about `doing` when the program ends with another code than 0.
+  Status RunStep(const std::string& doing, std::vector<std::string> argv);
+  fs::path Python() const { return folder_ / "bin" / "python"; }
+  fs::path Notes() const { return folder_ / ".roost"; }
+
+  const BuildSettings& settings_;
+  CommandRunner& runner_;
+  BuildLog& log_;
+  const Cancellation& cancel_;
+  const int stdin_fd_;
+  Tools tools_;
+  fs::path folder_;
+  std::string tool_;
+};
+
+}  // namespace roost::environments
