@@ -1,3 +1,5 @@
+#include <array>
+
 #include "store/database.h"
 #include "store/metric_schema.h"
 
@@ -213,6 +215,30 @@ INSERT INTO experiments(id, name, description, lifecycle, created_at, updated_at
 INSERT INTO meta(name, value) VALUES('epoch', lower(hex(randomblob(8))));
 )sql";
 
+// What each later version adds to the one before it. A new database goes the same way, so there is
+// one history of the schema; a step that was released is never changed.
+struct Step {
+  int to;
+  const char* sql;
+};
+
+// Environments by name. A version's definition never changes; equal ones share a digest.
+constexpr const char* kEnvironments = R"sql(
+CREATE TABLE environment_versions(
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  digest BLOB NOT NULL,                   -- of the canonical definition, without name and version
+  definition TEXT NOT NULL,               -- JSON
+  created_at INTEGER NOT NULL,
+  UNIQUE(name, version),
+  UNIQUE(name, digest)
+);
+)sql";
+
+constexpr std::array kSteps = {Step{2, kEnvironments}};
+static_assert(kSteps.back().to == kSchemaVersion);
+
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {
   ROOST_ASSIGN(Statement query, connection.PrepareOnce(sql));
   ROOST_TRY(query.Step());
@@ -225,19 +251,25 @@ std::string FileOf(Connection& connection) {
   return query->Text(0);
 }
 
-Status CreateSchema(Connection& connection) {
+Status CreateFirst(Connection& connection) {
   ROOST_TRY(connection.Execute(kSchema));
   ROOST_TRY(connection.Execute(kMetricSchema));
   ROOST_TRY(connection.Execute(kFirstRows));
-  ROOST_TRY(connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId)));
-  return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+  return connection.Execute("PRAGMA application_id = " + std::to_string(kApplicationId));
 }
 
 Status MigrateInTransaction(Connection& connection) {
   ROOST_TRY(CheckIdentity(connection));
-  ROOST_ASSIGN(const std::int64_t version, ReadNumber(connection, "PRAGMA user_version"));
+  ROOST_ASSIGN(std::int64_t version, ReadNumber(connection, "PRAGMA user_version"));
   if (version == kSchemaVersion) return {};
-  return CreateSchema(connection);
+  if (version == 0) {
+    ROOST_TRY(CreateFirst(connection));
+    version = 1;
+  }
+  for (const Step& step : kSteps) {
+    if (step.to > version) ROOST_TRY(connection.Execute(step.sql));
+  }
+  return connection.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
 }
 
 }  // namespace
