@@ -86,6 +86,18 @@ ROOST_HANDLER(ListModelFiles);
 ROOST_HANDLER(GetModelFile);
 ROOST_HANDLER(GetModelArchive);
 
+// routes_environments.cc
+ROOST_HANDLER(ListEnvironments);
+ROOST_HANDLER(RegisterEnvironment);
+ROOST_HANDLER(GetEnvironment);
+ROOST_HANDLER(GetEnvironmentVersion);
+ROOST_HANDLER(ListEnvironmentBuilds);
+ROOST_HANDLER(BuildEnvironment);
+ROOST_HANDLER(GetEnvironmentBuild);
+ROOST_HANDLER(GetEnvironmentBuildLog);
+ROOST_HANDLER(DeleteEnvironmentBuild);
+ROOST_HANDLER(PruneEnvironmentBuilds);
+
 // routes_events.cc
 ROOST_HANDLER(GetEvents);
 

@@ -98,6 +98,18 @@ const std::vector<Route>& Table() {
            GetModelFile),
       Make(kGet, "/api/v1/models/{name}/versions/{version}/archive", kShared, {}, GetModelArchive),
 
+      Make(kGet, "/api/v1/environments", kShared, kPage, ListEnvironments),
+      Make(kPost, "/api/v1/environments", kUser, {}, RegisterEnvironment),
+      Make(kGet, "/api/v1/environments/{name}", kShared, {}, GetEnvironment),
+      Make(kGet, "/api/v1/environments/{name}/versions/{version}", kShared, {},
+           GetEnvironmentVersion),
+      Make(kGet, "/api/v1/environment-builds", kUser, {}, ListEnvironmentBuilds),
+      Make(kPost, "/api/v1/environment-builds", kUser, {}, BuildEnvironment),
+      MakeSlow(kPost, "/api/v1/environment-builds/prune", PruneEnvironmentBuilds),
+      Make(kGet, "/api/v1/environment-builds/{key}", kUser, {}, GetEnvironmentBuild),
+      Make(kDelete, "/api/v1/environment-builds/{key}", kUser, {}, DeleteEnvironmentBuild),
+      Make(kGet, "/api/v1/environment-builds/{key}/log", kUser, {"offset"}, GetEnvironmentBuildLog),
+
       Make(kGet, "/api/v1/experiments", kUser, {"lifecycle", "limit", "page_token"},
            ListExperiments),
       Make(kPost, "/api/v1/experiments", kUser, {}, CreateExperiment),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -24,6 +25,12 @@ struct ServeOptions {
   std::string sdk;
   std::string trainer;
   bool fake_launcher = false;
+
+  // How environments are built.
+  std::string environments;  // empty: in the data folder
+  std::string index_url, constraints, environments_size;
+  std::vector<std::string> extra_index_urls, find_links, build_variables;
+  bool no_index = false;
 };
 
 inline constexpr int kDefaultPort = 7070;

@@ -18,6 +18,8 @@
 #include "engine/run_end_hook.h"
 #include "engine/watch_logs.h"
 #include "engine/worker_pool.h"
+#include "environments/command_runner.h"
+#include "environments/environment_cache.h"
 #include "spec/run_layout.h"
 
 namespace roost::engine {
@@ -25,6 +27,7 @@ namespace roost::engine {
 // Where the engine is with a run; finer than the run's state, and never stored.
 enum class Phase {
   kWaiting,     // in the queue
+  kBuilding,    // its environment is being built
   kPreparing,   // a worker makes the working folder
   kLaunching,   // prepared; the launch is being recorded and started
   kLaunched,    // a shim has it, or will be found not to
@@ -39,8 +42,10 @@ struct LiveRun {
   spec::RunDefinition definition;
   Phase phase = Phase::kWaiting;
   bool holds_share = false;
-  std::vector<int> gpus;  // of its share
-  int attempt = 0;        // being prepared or launched
+  std::vector<int> gpus;                                      // of its share
+  std::optional<environments::ReadyEnvironment> environment;  // held for as long as the run lives
+  std::shared_ptr<environments::EnvironmentCache::Request> build;  // in kBuilding
+  int attempt = 0;                                                 // being prepared or launched
   std::string launch_id;  // of this attempt; empty: none yet
   bool launch_recorded = false;
   LaunchEnd end;
@@ -48,6 +53,10 @@ struct LiveRun {
   std::shared_ptr<LogWatch> log_watch;  // while its processes run
   bool watching = false;                // a worker is in log_watch now
 };
+
+// What a run tells of the environment that was built for it.
+std::map<std::string, std::string> EnvironmentProperties(
+    const environments::ReadyEnvironment& environment);
 
 // The engine's insides. Everything but the calls marked otherwise happens on the loop's thread.
 // Each step writes to the store, then to memory, then speaks to the launcher; a step that the store
@@ -95,13 +104,24 @@ struct Engine::State {
   void GiveBack(LiveRun& live);
   void Requeue(RunKey key);
 
+  // environments.cc: what the run's interpreter is, and its build where it needs one. The first two
+  // are called on any thread.
+  Result<spec::EnvironmentDefinition> ResolveEnvironment(
+      const spec::EnvironmentDefinition& asked) const;
+  Status FillInEnvironment(spec::RunDefinition* definition, std::vector<Problem>* problems) const;
+  void TakeEnvironments();
+  void StartBuilding(RunKey key);
+  void Build(LiveRun& live);
+  void FinishBuilding(RunKey key);
+  void HoldEnvironment(LiveRun& live);
+
   // launch_run.cc: from the queue to the launcher.
   void StartPreparing(RunKey key);
   void OnPrepared(RunKey key, int attempt, const Status& prepared);
   void Launch(RunKey key);
   Status RecordLaunch(LiveRun& live, const std::string& token);
   spec::LaunchRequest MakeRequest(const LiveRun& live, const std::string& token) const;
-  void FailToStart(RunKey key, const Error& error);
+  void FailToStart(RunKey key, const char* code, const std::string& why);
 
   // supervise.cc: launch events -> states.
   void OnLaunchEvent(const std::string& launch_id, const launch::LaunchEvent& event);
@@ -140,7 +160,6 @@ struct Engine::State {
   const LauncherFactory make_launcher;
   Clock& clock;
   const Capacity total;
-
   EventLoop loop;
   std::unique_ptr<launch::Launcher> launcher;
   std::map<RunKey, LiveRun> live_runs;  // in the order of submission
@@ -158,6 +177,10 @@ struct Engine::State {
   WorkerPool preparers{1};   // apart, so that a long finalize delays no start
   WorkerPool collectors{2};  // finalize, log watches, sealing of metrics
   std::thread thread;
+
+  // Last, so that it goes first: its builds tell the loop how they ended.
+  environments::ProcessRunner process_runner;
+  const std::unique_ptr<environments::EnvironmentCache> cache;
 };
 
 }  // namespace roost::engine

@@ -33,7 +33,7 @@ class EngineWorld {
  public:
   explicit EngineWorld(fs::path data) : data_(std::move(data)) {
     options.server_url = "http://127.0.0.1:7070";
-    options.default_python = "/bin/sh";
+    options.environments.python = "/bin/sh";
     options.min_free_bytes = 0;
     options.grace_ms = 200;
     options.machine.cpus = 2;

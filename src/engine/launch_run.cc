@@ -35,7 +35,10 @@ void Engine::State::OnPrepared(RunKey key, int attempt, const Status& prepared) 
   if (stopping || live == nullptr || live->phase != Phase::kPreparing || live->attempt != attempt) {
     return;
   }
-  if (!prepared) return FailToStart(key, prepared.error());
+  if (!prepared) {
+    return FailToStart(key, "StartFailed",
+                       "The working folder could not be made: " + prepared.error().message);
+  }
   live->phase = Phase::kLaunching;
   Launch(key);
 }
@@ -68,7 +71,10 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   identity.token = token;
   identity.launch_id = live.launch_id;
   identity.attempt = live.attempt;
-  identity.python = live.definition.python;
+  if (live.environment) {
+    identity.python = live.environment->python;
+    identity.environment_folder = live.environment->prefix;
+  }
   identity.sdk_python_folder = options.sdk_python_folder;
   identity.trainer = options.trainer;
   identity.gpus = live.gpus;
@@ -79,7 +85,7 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   request.attempt = live.attempt;
   request.environment =
       MakeRunEnvironment(live.run, live.definition, layout, identity, CurrentEnvironment());
-  request.argv = MakeRunArguments(live.definition, live.definition.python, request.environment);
+  request.argv = MakeRunArguments(live.definition, identity.python, request.environment);
   request.working_folder = layout.working_folder().string();
   request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
   request.time_limit_ms = live.definition.time_limit_seconds * 1000;
@@ -123,12 +129,11 @@ void Engine::State::Launch(RunKey key) {
 }
 
 // Nothing was launched; the run fails with the reason.
-void Engine::State::FailToStart(RunKey key, const Error& error) {
+void Engine::State::FailToStart(RunKey key, const char* code, const std::string& why) {
   LiveRun* live = Find(key);
   if (live == nullptr) return;
-  const std::string sentence = "The working folder could not be made: " + error.message;
   live->phase = Phase::kFinishing;
-  live->outcome = {spec::RunState::kFailed, sentence, ErrorJson("StartFailed", sentence)};
+  live->outcome = {spec::RunState::kFailed, why, ErrorJson(code, why)};
   collectors.Post([this, key, scratch = LayoutOf(*live).scratch_folder()] {
     if (const Status removed = RemoveTree(scratch); !removed) {
       LogWarning("scratch_not_removed", {{"why", removed.error().message}});

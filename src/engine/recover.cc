@@ -107,6 +107,7 @@ void Engine::State::RecoverLaunch(LiveRun& live) {
     }
   }
   live.phase = Phase::kLaunched;
+  HoldEnvironment(live);
   live.gpus = GpusOfLaunch(layout);
   live.holds_share = true;
   TakeShare(live.definition.resources, live.gpus, free);

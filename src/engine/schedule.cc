@@ -42,7 +42,9 @@ void Engine::State::ScheduleTurn() {
   loop.Post([this] {
     turn_posted = false;
     if (stopping) return;
-    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), PauseReason())) {
+    const std::string pause = PauseReason();
+    if (pause.empty()) TakeEnvironments();
+    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause)) {
       if (decision.start) {
         StartPreparing(decision.key);
         continue;

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
-#include "environments/interpreter.h"
+#include "store/environments.h"
 #include "store/experiments.h"
 #include "store/snapshots.h"
 
@@ -62,18 +62,6 @@ Status CheckSource(store::Store& store, const spec::RunDefinition& definition,
   return {};
 }
 
-// A command finds the interpreter on its PATH, and needs none unless it names one.
-void FillInInterpreter(const std::string& default_python, spec::RunDefinition* definition,
-                       std::vector<Problem>* problems) {
-  const bool needed = !definition->script.empty() || !definition->python.empty();
-  const auto interpreter = environments::FindInterpreter(definition->python, default_python);
-  if (interpreter) {
-    definition->python = interpreter->path.string();
-  } else if (needed) {
-    problems->push_back({"environment.python", interpreter.error().message});
-  }
-}
-
 Status CheckParent(store::Store& store, const std::string& parent_id,
                    std::vector<Problem>* problems) {
   if (parent_id.empty()) return {};
@@ -98,7 +86,7 @@ Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& aske
                                        definition.compute_target)});
   }
   ROOST_TRY(CheckSource(store, definition, &problems));
-  FillInInterpreter(options.default_python, &definition, &problems);
+  ROOST_TRY(FillInEnvironment(&definition, &problems));
   ROOST_TRY(CheckParent(store, definition.parent, &problems));
   if (!problems.empty()) {
     Error error{ErrorCode::kInvalidArgument, "The run cannot be started here: ", {}};
@@ -115,6 +103,11 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
                                                    const std::string& idempotency_key,
                                                    const std::string& request_digest) {
   ROOST_ASSIGN(spec::RunDefinition definition, Check(asked));
+  if (!asked.environment.name.empty() && !asked.environment.IsReference()) {
+    // Under its name others can ask for it, and this run says which version it had.
+    ROOST_ASSIGN(const auto registered, store.environments().Register(asked.environment));
+    definition.environment.version = std::to_string(registered.version.version);
+  }
   ROOST_ASSIGN(const store::Experiment experiment,
                store.experiments().GetOrCreate(definition.experiment));
   store::NewRun row;

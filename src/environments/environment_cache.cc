@@ -101,7 +101,7 @@ Result<Digest> EnvironmentCache::DigestFor(const spec::EnvironmentDefinition& de
 Result<ReadyEnvironment> EnvironmentCache::Open(const Digest& digest) {
   const std::string key = KeyOf(digest);
   const fs::path folder = settings_.folder / key;
-  ReadyEnvironment ready{folder / "bin" / "python", folder, digest, leases_->Take(key)};
+  ReadyEnvironment ready{folder / "bin" / "python", folder, digest, {}, leases_->Take(key)};
   if (ready.lease == nullptr) {
     return Fail(ErrorCode::kNotFound, folder.string() + " is being removed.");
   }
@@ -111,6 +111,7 @@ Result<ReadyEnvironment> EnvironmentCache::Open(const Digest& digest) {
     return Fail(ErrorCode::kNotFound, folder.string() + " must be built anew.");
   }
   static_cast<void>(SetLastUse(folder, clock_.Now()));
+  ready.notes = mark.notes;
   return ready;
 }
 
@@ -121,7 +122,7 @@ Result<std::optional<ReadyEnvironment>> EnvironmentCache::Find(
   if (kind == EnvironmentKind::kServerPython || kind == EnvironmentKind::kInterpreter) {
     ROOST_ASSIGN(const Interpreter found,
                  FindInterpreter(definition.interpreter, settings_.python));
-    return ReadyEnvironment{found.path, {}, {}, nullptr};
+    return ReadyEnvironment{found.path, {}, {}, {}, nullptr};
   }
   if (!IsBuilt(kind)) return std::nullopt;
   ROOST_ASSIGN(const Digest digest, DigestFor(definition));
@@ -175,6 +176,7 @@ void EnvironmentCache::Start(const std::shared_ptr<Build>& build) {
   std::thread thread([this, build] { RunBuild(build); });
   const std::thread::id id = thread.get_id();
   threads_.emplace(id, std::move(thread));
+  failures_.erase(build->key);
 }
 
 void EnvironmentCache::Cancel(const std::shared_ptr<Request>& request) {
@@ -210,6 +212,7 @@ void EnvironmentCache::RunBuild(const std::shared_ptr<Build>& build) {
     const std::lock_guard lock(mutex_);
     requests = std::move(build->requests);
     builds_.erase(build->key);
+    if (!result && !build->cancel.IsCanceled()) failures_[build->key] = result.error().message;
     if (closing_) {
       requests.insert(requests.end(), build->next.begin(), build->next.end());
     } else if (!build->next.empty()) {
@@ -241,7 +244,7 @@ Result<ReadyEnvironment> EnvironmentCache::BuildOrOpen(Build& build) {
   if (!IsBuilt(build.definition.Kind())) {
     ROOST_ASSIGN(const fs::path python, FindCondaEnvironment(build.definition.conda_environment,
                                                              settings_.variables, runner_));
-    return ReadyEnvironment{python, python.parent_path().parent_path(), {}, nullptr};
+    return ReadyEnvironment{python, python.parent_path().parent_path(), {}, {}, nullptr};
   }
   ROOST_TRY(MakeFolders(settings_.folder));
   ROOST_ASSIGN(const FileLock lock, WaitForLock(build));

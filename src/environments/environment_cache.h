@@ -24,9 +24,10 @@ namespace roost::environments {
 
 // An environment that runs can use. While a copy of it lives, its folder is not evicted.
 struct ReadyEnvironment {
-  fs::path python;  // the interpreter
-  fs::path prefix;  // its folder; empty for an existing interpreter
-  Digest digest;    // what it is shared by; zero for what was not built here
+  fs::path python;                 // the interpreter
+  fs::path prefix;                 // its folder; empty for an existing interpreter
+  Digest digest;                   // what it is shared by; zero for what was not built here
+  std::vector<std::string> notes;  // what was taken otherwise than the definition says
   std::shared_ptr<void> lease;
 };
 
@@ -87,6 +88,15 @@ class EnvironmentCache {
   void Cancel(const std::shared_ptr<Request>& request);
 
   Result<std::vector<CachedEnvironment>> List();  // by key
+
+  enum class BuildState { kNone, kBuilding, kReady, kFailed };
+  struct BuildStatus {
+    BuildState state = BuildState::kNone;
+    std::string error;  // of a failed build; empty when an earlier server built it
+  };
+  BuildStatus StatusOf(const std::string& key);
+  // What is being built, and what failed since the server started.
+  std::map<std::string, BuildStatus> Unready();
   // Removes ready environments that nobody uses, and what an interrupted build left.
   Result<PruneReport> Prune(const PruneOptions& options);
   // kConflict when it is in use or being built.
@@ -118,6 +128,7 @@ class EnvironmentCache {
 
   std::mutex mutex_;  // guards what follows, and every Build's requests
   std::map<std::string, std::shared_ptr<Build>> builds_;  // by key
+  std::map<std::string, std::string> failures_;             // key -> error, until built anew
   std::map<std::thread::id, std::thread> threads_;
   std::vector<std::thread::id> finished_;  // of threads_, to be joined
   bool closing_ = false;

@@ -42,6 +42,29 @@ Result<std::vector<CachedEnvironment>> EnvironmentCache::List() {
   return list;
 }
 
+EnvironmentCache::BuildStatus EnvironmentCache::StatusOf(const std::string& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (builds_.count(key) != 0) return {BuildState::kBuilding, {}};
+    if (const auto failed = failures_.find(key); failed != failures_.end()) {
+      return {BuildState::kFailed, failed->second};
+    }
+  }
+  if (!IsKey(key)) return {};
+  if (ReadReadyMark(settings_.folder / key)) return {BuildState::kReady, {}};
+  std::error_code missing;
+  // Every failed build leaves its log.
+  return {fs::exists(LogFile(key), missing) ? BuildState::kFailed : BuildState::kNone, {}};
+}
+
+std::map<std::string, EnvironmentCache::BuildStatus> EnvironmentCache::Unready() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, BuildStatus> all;
+  for (const auto& [key, error] : failures_) all[key] = {BuildState::kFailed, error};
+  for (const auto& [key, build] : builds_) all[key] = {BuildState::kBuilding, {}};
+  return all;
+}
+
 Status EnvironmentCache::Remove(const std::string& key) {
   const fs::path folder = settings_.folder / key;
   std::error_code error;

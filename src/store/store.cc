@@ -7,6 +7,7 @@
 #include "store/artifacts.h"
 #include "store/blobs.h"
 #include "store/database.h"
+#include "store/environments.h"
 #include "store/events.h"
 #include "store/experiments.h"
 #include "store/launches.h"
@@ -64,7 +65,8 @@ struct Store::State {
         models(*database),
         launches(*database),
         events(*database),
-        tokens(*database) {}
+        tokens(*database),
+        environments(*database) {}
 
   const fs::path data_folder;
   const FileLock lock;
@@ -79,6 +81,7 @@ struct Store::State {
   Launches launches;
   Events events;
   Tokens tokens;
+  Environments environments;
   std::string epoch;
 };
 
@@ -109,6 +112,7 @@ Models& Store::models() { return state_->models; }
 Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }
 Tokens& Store::tokens() { return state_->tokens; }
+Environments& Store::environments() { return state_->environments; }
 Database& Store::database() { return *state_->database; }
 
 const fs::path& Store::data_folder() const { return state_->data_folder; }

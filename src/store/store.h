@@ -23,6 +23,7 @@ class Models;
 class Launches;
 class Events;
 class Tokens;
+class Environments;
 
 // What one group commit changed; told on the writer's thread after the commit is durable. Listeners
 // must return at once (post to their own loop).
@@ -56,6 +57,7 @@ class Store {
   Launches& launches();
   Events& events();
   Tokens& tokens();
+  Environments& environments();
   Database& database();
 
   const fs::path& data_folder() const;

@@ -82,7 +82,7 @@ def test_a_script_as_the_tutorial_has_it_runs_in_a_process_of_its_own(shared_ser
     ]  # fmt: skip
     row = shared_server.run(run_id)
     assert row["properties"]["roost.environment"] == "mine"
-    assert row["definition"]["arguments"] == ["--epochs", "2"] and row["definition"]["environment"]["python"] == sys.executable
+    assert row["definition"]["arguments"] == ["--epochs", "2"] and row["definition"]["environment"]["python"] == {"interpreter": sys.executable}
     assert shared_server.client.get("/models/net/versions/1/files")["items"][0]["path"] == "model.pt"
 
 

@@ -232,7 +232,7 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
         environment = Environment(self._row()["properties"].get("roost.environment", "default-environment"))
         environment.python.user_managed_dependencies = True
-        environment.python.interpreter_path = definition["environment"]["python"] or "python"
+        environment.python.interpreter_path = definition["environment"]["python"].get("interpreter") or "python"
         environment.environment_variables = dict(definition["environment_variables"])
         return environment
 
