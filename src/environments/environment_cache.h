@@ -128,7 +128,7 @@ class EnvironmentCache {
 
   std::mutex mutex_;  // guards what follows, and every Build's requests
   std::map<std::string, std::shared_ptr<Build>> builds_;  // by key
-  std::map<std::string, std::string> failures_;             // key -> error, until built anew
+  std::map<std::string, std::string> failures_;           // key -> error, until built anew
   std::map<std::thread::id, std::thread> threads_;
   std::vector<std::thread::id> finished_;  // of threads_, to be joined
   bool closing_ = false;
