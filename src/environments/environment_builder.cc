@@ -3,23 +3,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 #include "environments/import_check.h"
 
 namespace roost::environments {
 namespace {
-
-std::string Shown(const std::vector<std::string>& argv) {
-  std::string line = "$";
-  for (const std::string& word : argv) {
-    const bool plain =
-        !word.empty() && word.find_first_of(" \t\n'\"$&;|<>*()") == std::string::npos;
-    line += plain ? " " + word : " '" + word + "'";
-  }
-  return WithoutSecrets(line);
-}
 
 void Append(std::vector<std::string>& argv, const std::vector<std::string>& more) {
   argv.insert(argv.end(), more.begin(), more.end());
@@ -70,7 +59,11 @@ std::string PythonsText(const std::vector<FoundPython>& pythons) {
 
 EnvironmentBuilder::EnvironmentBuilder(const BuildSettings& settings, CommandRunner& runner,
                                        BuildLog& log, const Cancellation& cancel, int stdin_fd)
-    : settings_(settings), runner_(runner), log_(log), cancel_(cancel), stdin_fd_(stdin_fd) {}
+    : settings_(settings),
+      runner_(runner),
+      log_(log),
+      cancel_(cancel),
+      step_(settings.variables, runner, log, cancel, stdin_fd) {}
 
 Result<BuildReport> EnvironmentBuilder::Build(const spec::EnvironmentDefinition& definition,
                                               const fs::path& folder) {
@@ -193,41 +186,20 @@ Status EnvironmentBuilder::InstallWithPip(const InstallPlan& plan, const fs::pat
 Result<BuildReport> EnvironmentBuilder::CheckImports(const InstallPlan& plan) {
   const fs::path asked = Notes() / "imports.json";
   const fs::path answered = Notes() / "packages.json";
-  const nlohmann::json names = {{"names", plan.imports}, {"if_there", plan.imports_if_there}};
-  ROOST_TRY(WriteFileAtomic(asked, names.dump()));
+  ROOST_TRY(WriteFileAtomic(asked, ImportCheckQuestion(plan.imports, plan.imports_if_there)));
   ROOST_TRY(RunStep("importing the packages",
                     {Python().string(), "-I", "-c", std::string(kImportCheckScript), asked.string(),
                      answered.string()}));
   ROOST_ASSIGN(const std::string text, ReadFile(answered));
-  const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object() || !answer.contains("python") || !answer["python"].is_string() ||
-      !answer.contains("packages") || !answer["packages"].is_object()) {
-    return Fail(ErrorCode::kInternal, answered.string() + " is not what the import check writes.");
-  }
+  ROOST_ASSIGN(ImportCheckAnswer answer, ReadImportCheckAnswer(text));
   BuildReport report;
-  report.python_version = answer["python"].get<std::string>();
-  for (const auto& [name, version] : answer["packages"].items()) {
-    if (version.is_string()) report.packages[name] = version.get<std::string>();
-  }
+  report.python_version = std::move(answer.python_version);
+  report.packages = std::move(answer.packages);
   return report;
 }
 
 Status EnvironmentBuilder::RunStep(const std::string& doing, std::vector<std::string> argv) {
-  std::vector<std::string> shown = argv;
-  for (std::string& word : shown) {
-    if (word == kImportCheckScript) word = "<import check>";
-  }
-  log_.Line(Shown(shown));
-  const auto begin = std::chrono::steady_clock::now();
-  const Command command{.argv = std::move(argv),
-                        .environment = settings_.variables,
-                        .working_folder = folder_.parent_path(),
-                        .stdin_fd = stdin_fd_};
-  ROOST_ASSIGN(const int code, runner_.Run(command, log_, cancel_));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  log_.Line(fmt::format("({:.1f} s)", took.count()));
-  if (code == 0) return {};
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} ended with exit code {}", doing, code));
+  return step_.Run(doing, std::move(argv), folder_.parent_path());
 }
 
 }  // namespace roost::environments

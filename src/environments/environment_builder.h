@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "environments/build_log.h"
 #include "environments/build_settings.h"
+#include "environments/build_step.h"
 #include "environments/command_runner.h"
 #include "environments/install_plan.h"
 #include "environments/python_finder.h"
@@ -53,7 +54,7 @@ class EnvironmentBuilder {
   CommandRunner& runner_;
   BuildLog& log_;
   const Cancellation& cancel_;
-  const int stdin_fd_;
+  const BuildStep step_;
   Tools tools_;
   fs::path folder_;
   std::string tool_;
