@@ -229,7 +229,7 @@ Status EnvironmentBuilder::InstallPackages(const InstallPlan& plan) {
 Result<std::vector<std::string>> EnvironmentBuilder::InstallTorchSet(const InstallPlan& plan) {
   const auto python = AskPython(Python(), settings_.variables, runner_);
   if (!python) return std::vector<std::string>();
-  Resolver resolver(settings_, tools_, step_, folder_ / ".search");
+  Resolver resolver(settings_, tools_, runner_, step_, folder_ / ".search");
   ROOST_ASSIGN(const std::optional<TorchSet> set,
                MatchTorchSet(plan, settings_, *python, resolver, log_, cancel_));
   ROOST_TRY(RemoveTree(folder_ / ".search"));

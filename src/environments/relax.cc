@@ -101,7 +101,7 @@ PinRelaxer::PinRelaxer(const BuildSettings& settings, const Tools& tools, Comman
       log_(log),
       step_(step),
       cancel_(cancel),
-      resolver_(settings, tools, step, std::move(scratch)) {}
+      resolver_(settings, tools, runner, step, std::move(scratch)) {}
 
 ResolveQuestion PinRelaxer::Question(const InstallPlan& plan,
                                      const std::set<std::string>& wheels) const {

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 #include "environments/tool_arguments.h"
 #include "spec/requirement.h"
+#include "spec/version_spec.h"
 
 namespace roost::environments {
 namespace {
@@ -14,6 +16,15 @@ namespace {
 // Variables that name further places of packages.
 constexpr const char* kSourceVariables[] = {"PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS",
                                             "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX"};
+
+constexpr std::chrono::seconds kAskLimit{60};
+
+// "pip 23.2.1 from ...": --dry-run and --report came with 22.2.
+bool CanReport(const std::string& answer) {
+  if (!answer.starts_with("pip ")) return false;
+  const std::string version = answer.substr(4, answer.find(' ', 4) - 4);
+  return spec::VersionSpec::Parse(">=22.2")->Matches(version);
+}
 
 // A file's place: "https://host", or the folder of a local one.
 std::string PlaceOf(const std::string& url) {
@@ -80,9 +91,13 @@ std::vector<std::string> ParseFromVersions(const std::string& output) {
   return versions;
 }
 
-Resolver::Resolver(const BuildSettings& settings, const Tools& tools, const BuildStep& step,
-                   fs::path scratch)
-    : settings_(settings), tools_(tools), step_(step), scratch_(std::move(scratch)) {}
+Resolver::Resolver(const BuildSettings& settings, const Tools& tools, CommandRunner& runner,
+                   const BuildStep& step, fs::path scratch)
+    : settings_(settings),
+      tools_(tools),
+      runner_(runner),
+      step_(step),
+      scratch_(std::move(scratch)) {}
 
 std::map<std::string, std::string> Resolver::Variables(const ResolveQuestion& question) const {
   std::map<std::string, std::string> variables = settings_.variables;
@@ -91,10 +106,15 @@ std::map<std::string, std::string> Resolver::Variables(const ResolveQuestion& qu
   return variables;
 }
 
-// pip resolves for the interpreter that runs it, so each gets a virtual environment.
+// pip resolves for the interpreter that runs it. One without a pip that can gets a virtual
+// environment, which costs seconds.
 Result<fs::path> Resolver::PipPython(const FoundPython& python) {
   fs::path& probe = probes_[python.version];
   if (!probe.empty()) return probe;
+  const auto asked = runner_.Ask({.argv = {python.path.string(), "-m", "pip", "--version"},
+                                  .environment = settings_.variables},
+                                 kAskLimit);
+  if (asked && asked->status.code == 0 && CanReport(asked->output)) return probe = python.path;
   const fs::path folder = scratch_ / ("python-" + python.version);
   ROOST_TRY(step_.Run("making a virtual environment to look for versions",
                       {python.path.string(), "-m", "venv", folder.string()}, scratch_));
@@ -157,7 +177,8 @@ Result<std::vector<std::string>> Resolver::Versions(const FoundPython& python,
   ROOST_ASSIGN(const fs::path pip, PipPython(python));
   std::vector<std::string> argv = PipCommand(pip, question);
   // No such version: the error lists those that there are.
-  Append(argv, {"--no-deps", name + "===roost-asks"});
+  Append(argv, {"--no-deps", "--report", (scratch_ / "resolved").string()});
+  argv.push_back(name + "===roost-asks");
   std::error_code error;
   const std::uint64_t begin = fs::file_size(log.path(), error);
   const Status asked = step_.Run("asking for the versions of " + name, argv, scratch_);

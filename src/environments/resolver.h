@@ -30,14 +30,14 @@ struct Resolved {
   std::map<std::string, std::string> sources;  // the index, or the address up to the file
 };
 
-// Asks uv, or the pip (22.2 and newer) of a virtual environment, what an installation would give.
-// Every question is a step of the build: in its log, and canceled with it. Nothing is installed;
-// builds of packages' metadata may run.
+// Asks uv, or the pip (22.2 and newer) of the interpreter or of a virtual environment of it, what
+// an installation would give. Every question is a step of the build: in its log, and canceled with
+// it. Nothing is installed; builds of packages' metadata may run.
 class Resolver {
  public:
   // All outlive it. `scratch` is a folder for its files.
-  Resolver(const BuildSettings& settings, const Tools& tools, const BuildStep& step,
-           fs::path scratch);
+  Resolver(const BuildSettings& settings, const Tools& tools, CommandRunner& runner,
+           const BuildStep& step, fs::path scratch);
 
   bool has_lowest() const { return tools_.uv.has_value(); }
   // `python`: an interpreter of the machine.
@@ -53,9 +53,10 @@ class Resolver {
 
   const BuildSettings& settings_;
   const Tools& tools_;
+  CommandRunner& runner_;
   const BuildStep& step_;
   const fs::path scratch_;
-  std::map<std::string, fs::path> probes_;  // virtual environments, by version of Python
+  std::map<std::string, fs::path> probes_;  // interpreters with a pip that can, by version
 };
 
 Resolved ParseUvAnswer(const std::string& text);
