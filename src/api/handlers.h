@@ -86,6 +86,15 @@ ROOST_HANDLER(ListModelFiles);
 ROOST_HANDLER(GetModelFile);
 ROOST_HANDLER(GetModelArchive);
 
+// routes_compute.cc
+ROOST_HANDLER(ListCompute);
+ROOST_HANDLER(CreateCompute);
+ROOST_HANDLER(GetCompute);
+ROOST_HANDLER(PatchCompute);
+ROOST_HANDLER(DeleteCompute);
+ROOST_HANDLER(ListComputeNodes);
+ROOST_HANDLER(ListComputeSizes);
+
 // routes_events.cc
 ROOST_HANDLER(GetEvents);
 

@@ -100,6 +100,7 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddChangeCommands(app, context);
   AddFilesCommands(app, context);
   AddModelsCommands(app, context);
+  AddComputeCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
   AddCompletionCommand(app, context);

@@ -44,6 +44,7 @@ void AddMetricsCommands(CLI::App& app, Context& context);
 void AddChangeCommands(CLI::App& app, Context& context);
 void AddFilesCommands(CLI::App& app, Context& context);
 void AddModelsCommands(CLI::App& app, Context& context);
+void AddComputeCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
