@@ -112,7 +112,7 @@ const std::vector<Route>& Table() {
       Make(kGet, "/api/v1/compute/{name}", kShared, {}, GetCompute),
       Make(kPatch, "/api/v1/compute/{name}", kUser, {}, PatchCompute),
       Make(kDelete, "/api/v1/compute/{name}", kUser, {}, DeleteCompute),
-      Make(kGet, "/api/v1/compute/{name}/nodes", kShared, {}, ListComputeNodes),
+      Make(kGet, "/api/v1/compute/{name}/nodes", kUser, {}, ListComputeNodes),
       Make(kGet, "/api/v1/compute-sizes", kShared, {}, ListComputeSizes),
 
       Make(kGet, "/api/v1/events", kShared, {"run_id", "after"}, GetEvents),

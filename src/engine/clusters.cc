@@ -75,14 +75,21 @@ Status Clusters::Create(const spec::ClusterSettings& settings) {
 
 Status Clusters::Update(const spec::ClusterSettings& settings) {
   ROOST_ASSIGN(store::ComputeTarget changed, table_.Update(settings));
-  clusters_.insert_or_assign(settings.name, std::move(changed));
+  Take(std::move(changed));
   return {};
 }
 
 Status Clusters::SetDeleting(const std::string& name) {
   ROOST_ASSIGN(store::ComputeTarget changed, table_.SetDeleting(name));
-  clusters_.insert_or_assign(name, std::move(changed));
+  Take(std::move(changed));
   return {};
+}
+
+// All but the nodes, whose rows may lag behind (Vacate).
+void Clusters::Take(store::ComputeTarget changed) {
+  store::ComputeTarget& cluster = clusters_.at(changed.settings.name);
+  changed.nodes = std::move(cluster.nodes);
+  cluster = std::move(changed);
 }
 
 Status Clusters::Remove(const std::string& name) {

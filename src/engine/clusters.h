@@ -25,6 +25,7 @@ class Clusters {
   bool Takes(const std::string& name) const;
 
   Status Create(const spec::ClusterSettings& settings);
+  // Requires: it is there.
   Status Update(const spec::ClusterSettings& settings);
   Status SetDeleting(const std::string& name);
   Status Remove(const std::string& name);
@@ -41,6 +42,7 @@ class Clusters {
   Result<std::string> Reoccupy(const std::string& name, const std::string& run_id);
 
  private:
+  void Take(store::ComputeTarget changed);
   store::ComputeTarget* FindMutable(const std::string& name);
   Status Use(store::ComputeTarget& cluster, store::ComputeNode& node, const std::string& run_id);
   Status Grow(store::ComputeTarget& cluster, int count);

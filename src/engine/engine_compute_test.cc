@@ -203,6 +203,23 @@ TEST_F(EngineComputeTest, MissingGpusAreTold) {
   EXPECT_THAT(refused.message, HasSubstr("--gpu require"));
 }
 
+TEST_F(EngineComputeTest, EachNodeHasGpusOfItsOwn) {
+  world.StopEngine();
+  world.options.machine.gpus = {{0, "A", 0}, {1, "B", 0}, {2, "C", 0}};
+  world.StartWithFake();
+  spec::ClusterSettings settings = Cluster(0, 3);
+  settings.size = {"STANDARD_NC6", 6, 1, 57344};
+  Create(settings);
+  const store::Run first = world.Submit(On("blue"));
+  const store::Run second = world.Submit(On("blue"));
+  EXPECT_THAT(first.properties, IsEmpty());
+  EXPECT_EQ(world.BeginRun(first.id).environment.at("CUDA_VISIBLE_DEVICES"), "0");
+  EXPECT_EQ(world.BeginRun(second.id).environment.at("CUDA_VISIBLE_DEVICES"), "1");
+  spec::RunDefinition local = On("local");
+  local.resources = {0.5, 2, 0};
+  EXPECT_EQ(world.Submit(local).reason, "Waiting for 2 GPUs (1 of 3 free)");
+}
+
 TEST_F(EngineComputeTest, WhatNoNodeCanGiveIsRefusedByName) {
   Create(Cluster(0, 2));
   spec::RunDefinition definition = On("blue");

@@ -47,8 +47,10 @@ void Engine::State::ScheduleTurn() {
   loop.Post([this] {
     turn_posted = false;
     if (stopping) return;
-    ClearDeletedClusters();
-    clusters.Rescale(WaitingByTarget());
+    if (!clusters.all().empty()) {
+      ClearDeletedClusters();
+      clusters.Rescale(WaitingByTarget());
+    }
     for (QueueDecision& decision :
          PlanQueue(total, free, Waiting(), PauseReason(), clusters.Pools())) {
       if (decision.start) {
