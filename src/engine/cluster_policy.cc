@@ -86,15 +86,15 @@ void FitToCluster(const spec::ClusterSettings& cluster, const Capacity& machine,
     too_much("resources.memory_mb", Memory(ask.memory_mb), Memory(size.memory_mb));
   }
   if (cluster.max_nodes == 0) {
-    problems->push_back(
-        {"compute_target", fmt::format("'{0}' has at most 0 nodes, so the run would wait for ever; "
-                                       "allow some: roost compute update {0} --max-nodes 1",
-                                       cluster.name)});
+    problems->push_back({"compute_target.max_nodes",
+                         fmt::format("'{0}' has at most 0 nodes, so the run would wait for ever; "
+                                     "allow some: roost compute update {0} --max-nodes 1",
+                                     cluster.name)});
   }
   const std::string substitution = GpuSubstitution(cluster, machine);
   if (!substitution.empty() && missing == MissingGpus::kRefuse) {
     problems->push_back(
-        {"compute_target",
+        {"resources.gpus",
          MissingGpusOf(cluster, machine) +
              ", and the server was started with --gpu require; choose a target with another size"});
   }

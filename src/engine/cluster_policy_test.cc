@@ -97,6 +97,7 @@ TEST(ClusterPolicy, MissingGpusAreAPropertyOrARefusal) {
   spec::RunDefinition refused;
   FitToCluster(Cluster(0, 1, kGpu), kMachine, MissingGpus::kRefuse, &refused, &problems);
   ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_EQ(problems[0].field, "resources.gpus");
   EXPECT_THAT(problems[0].message, HasSubstr("--gpu require"));
 }
 
