@@ -97,6 +97,14 @@ ROOST_HANDLER(GetEnvironmentBuild);
 ROOST_HANDLER(GetEnvironmentBuildLog);
 ROOST_HANDLER(DeleteEnvironmentBuild);
 ROOST_HANDLER(PruneEnvironmentBuilds);
+// routes_compute.cc
+ROOST_HANDLER(ListCompute);
+ROOST_HANDLER(CreateCompute);
+ROOST_HANDLER(GetCompute);
+ROOST_HANDLER(PatchCompute);
+ROOST_HANDLER(DeleteCompute);
+ROOST_HANDLER(ListComputeNodes);
+ROOST_HANDLER(ListComputeSizes);
 
 // routes_events.cc
 ROOST_HANDLER(GetEvents);

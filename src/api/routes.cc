@@ -119,6 +119,14 @@ const std::vector<Route>& Table() {
       Make(kPost, "/api/v1/experiments/{experiment_id}/archive", kUser, {}, ArchiveExperiment),
       Make(kPost, "/api/v1/experiments/{experiment_id}/restore", kUser, {}, RestoreExperiment),
 
+      Make(kGet, "/api/v1/compute", kShared, {}, ListCompute),
+      Make(kPost, "/api/v1/compute", kUser, {}, CreateCompute),
+      Make(kGet, "/api/v1/compute/{name}", kShared, {}, GetCompute),
+      Make(kPatch, "/api/v1/compute/{name}", kUser, {}, PatchCompute),
+      Make(kDelete, "/api/v1/compute/{name}", kUser, {}, DeleteCompute),
+      Make(kGet, "/api/v1/compute/{name}/nodes", kUser, {}, ListComputeNodes),
+      Make(kGet, "/api/v1/compute-sizes", kShared, {}, ListComputeSizes),
+
       Make(kGet, "/api/v1/events", kShared, {"run_id", "after"}, GetEvents),
       Make(kGet, "/api/v1/server", kShared, {}, GetServer),
       Make(kGet, "/api/v1/tokens", kUser, {}, ListTokens),

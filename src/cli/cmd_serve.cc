@@ -115,6 +115,15 @@ Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings
   return {};
 }
 
+Result<engine::MissingGpus> ParseGpuPolicy(const std::string& text) {
+  if (text == "substitute") return engine::MissingGpus::kSubstitute;
+  if (text == "require") return engine::MissingGpus::kRefuse;
+  return Fail(ErrorCode::kInvalidArgument,
+              "--gpu takes `substitute` (runs without the GPUs that are missing) or `require` "
+              "(refuses them), not '" +
+                  text + "'.");
+}
+
 Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int port) {
   engine::EngineOptions engine;
   engine.server_url = AddressOf(options.host, port);
@@ -132,6 +141,8 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   ROOST_TRY(CheckRunEndHook(options.on_run_end));
   engine.on_run_end = options.on_run_end;
   engine.machine = launch::ReadMachineResources();
+  ROOST_ASSIGN(engine.missing_gpus, ParseGpuPolicy(options.gpu));
+  ROOST_ASSIGN(engine.vm_sizes, ReadVmSizes(options.vm_sizes, options.data));
   return engine;
 }
 
@@ -281,6 +292,12 @@ void AddServeCommand(CLI::App& app, Context& context) {
   command->add_option("--trainer", options->trainer,
                       "The program roost-trainer, which runs find (default: the one beside this)");
   AddBuildOptions(*command, *options);
+  command->add_option("--gpu", options->gpu,
+                      "Runs on clusters whose size promises GPUs that are missing: `substitute` "
+                      "starts them without, `require` refuses them (default: substitute)");
+  command->add_option("--vm-sizes", options->vm_sizes,
+                      "File with sizes of nodes, added to the shipped ones (default: vm-sizes.json "
+                      "of the data folder, if it is there)");
   command->add_flag("--fake-launcher", options->fake_launcher,
                     "Run nothing; every run ends well at once. For tests of the API");
 }

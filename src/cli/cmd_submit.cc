@@ -146,6 +146,10 @@ Result<int> Submit(client::Client& client, const SubmitOptions& options, const W
   const std::string key = options.idempotency_key.empty() ? RandomHex(16) : options.idempotency_key;
   ROOST_ASSIGN(const json run, client.Post("/runs", body, key));
   const std::string run_id = Text(run, "run_id");
+  if (run.contains("properties")) {
+    const std::string substitution = Text(run["properties"], "roost.gpu_substitution");
+    if (!substitution.empty()) Note("warning: " + OneLine(substitution));
+  }
   if (options.as_json) {
     ROOST_TRY(PrintJson(run));
     return 0;

@@ -101,6 +101,7 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddFilesCommands(app, context);
   AddModelsCommands(app, context);
   AddEnvironmentsCommands(app, context);
+  AddComputeCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
   AddCompletionCommand(app, context);

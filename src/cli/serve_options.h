@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "spec/vm_sizes.h"
 
 namespace roost::cli {
 
@@ -24,6 +25,8 @@ struct ServeOptions {
   std::string log_file;
   std::string sdk;
   std::string trainer;
+  std::string vm_sizes;  // a file; empty: that of the data folder, if there is one
+  std::string gpu = "substitute";
   bool fake_launcher = false;
 
   // How environments are built.
@@ -43,6 +46,10 @@ fs::path FindTrainer(const fs::path& program_folder);  // empty: there is none
 fs::path ProgramFolder();
 
 Result<LogLevel> ParseLogLevel(const std::string& text);
+
+// The table of node sizes: the shipped one with the rows of `file`, or, when that is not named, of
+// vm-sizes.json in the data folder where it exists.
+Result<std::vector<spec::VmSize>> ReadVmSizes(const std::string& file, const fs::path& data);
 
 // "localhost" and addresses of 127.0.0.0/8 and ::1.
 bool IsLoopbackHost(const std::string& host);

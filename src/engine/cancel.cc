@@ -34,7 +34,7 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
         return Fail(ErrorCode::kUnavailable,
                     "the run is being started, but the server cannot write to its disk; try again");
       }
-      ROOST_TRY(Move(live, spec::RunState::kCanceled, "Canceled on request"));
+      ROOST_TRY(Move(live, spec::RunState::kCanceled, CancelReason(live)));
       const store::Run canceled = live.run;
       live.outcome = {spec::RunState::kCanceled, canceled.reason, {}};
       if (live.build) cache->Cancel(live.build);  // others may go on waiting for it

@@ -66,6 +66,7 @@ Engine::State::State(store::Store& store_, EngineOptions options_, LauncherFacto
       clock(clock_),
       total(CapacityOf(options.machine)),
       free(total),
+      clusters(store.compute_targets(), clock),
       hook(options.on_run_end, clock_),
       cache(std::make_unique<environments::EnvironmentCache>(
           BuildSettingsOf(options, store_.data_folder()),

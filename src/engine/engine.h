@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "engine/compute.h"
 #include "environments/environment_cache.h"
 #include "launch/launcher.h"
 #include "launch/machine.h"
@@ -33,6 +34,8 @@ struct EngineOptions {
   std::int64_t grace_ms = 15'000;             // between TERM and KILL
   std::string on_run_end;                     // command or http(s) URL; empty: none
   launch::MachineResources machine;
+  std::vector<spec::VmSize> vm_sizes = spec::ShippedVmSizes();
+  MissingGpus missing_gpus = MissingGpus::kSubstitute;
   std::chrono::milliseconds log_watch_interval{2000};  // how often ./logs of live runs is looked at
   std::chrono::milliseconds retry_interval{1000};  // after the store refused a write (disk full)
   // For kill tests: called after each durable step of a run's life with the step's name ("created",
@@ -111,6 +114,18 @@ class Engine {
       const spec::EnvironmentDefinition& asked) const;
   // The environments on disk; lives as long as the engine, and may be used from any thread.
   environments::EnvironmentCache& environments();
+  // Compute targets. Deleting one fails what waits for it, cancels what runs on it, and is over
+  // when its last run is; `local` cannot be changed (kConflict).
+  const std::vector<spec::VmSize>& vm_sizes() const;
+  Result<std::vector<ComputeView>> ListCompute();  // `local` first, then by name
+  Result<ComputeView> GetCompute(const std::string& name);
+  struct ComputeCreated {
+    ComputeView view;
+    bool created = true;  // false: it was there with the same settings; other ones are kConflict
+  };
+  Result<ComputeCreated> CreateCompute(const spec::ClusterSettings& settings);
+  Result<ComputeView> UpdateCompute(const std::string& name, const spec::ClusterChange& change);
+  Result<ComputeView> DeleteCompute(const std::string& name);
 
   struct State;  // engine_state.h; of this module alone
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "engine/clusters.h"
 #include "engine/engine.h"
 #include "engine/finalize.h"
 #include "engine/outcome.h"
@@ -45,6 +46,7 @@ struct LiveRun {
   std::vector<int> gpus;                                      // of its share
   std::optional<environments::ReadyEnvironment> environment;  // held for as long as the run lives
   std::shared_ptr<environments::EnvironmentCache::Request> build;  // in kBuilding
+  std::string node;                                                // of its cluster; empty: none
   int attempt = 0;                                                 // being prepared or launched
   std::string launch_id;  // of this attempt; empty: none yet
   bool launch_recorded = false;
@@ -114,6 +116,25 @@ struct Engine::State {
   void Build(LiveRun& live);
   void FinishBuilding(RunKey key);
   void HoldEnvironment(LiveRun& live);
+  // compute.cc: compute targets. FitToTarget is called on any thread.
+  Status FitToTarget(spec::RunDefinition* definition, std::vector<Problem>* problems) const;
+  Status CheckTarget(const std::string& name) const;
+  std::map<std::string, int> WaitingByTarget() const;
+  Status TakeNode(LiveRun& live);
+  void GiveNodeBack(LiveRun& live);
+  void RecoverNode(LiveRun& live);
+  void RefitWaiting(LiveRun& live) const;
+  void FreeStrayNodes();
+  std::string CancelReason(const LiveRun& live) const;
+  void ClearDeletedClusters();
+  ComputeView ViewOfLocal(const std::map<std::string, int>& waiting) const;
+  ComputeView ViewOf(const store::ComputeTarget& cluster,
+                     const std::map<std::string, int>& waiting) const;
+  std::vector<ComputeView> ListCompute() const;
+  Result<ComputeView> GetCompute(const std::string& name) const;
+  Result<ComputeCreated> CreateCompute(const spec::ClusterSettings& settings);
+  Result<ComputeView> UpdateCompute(const std::string& name, const spec::ClusterChange& change);
+  Result<ComputeView> DeleteCompute(const std::string& name);
 
   // launch_run.cc: from the queue to the launcher.
   void StartPreparing(RunKey key);
@@ -164,6 +185,7 @@ struct Engine::State {
   std::unique_ptr<launch::Launcher> launcher;
   std::map<RunKey, LiveRun> live_runs;  // in the order of submission
   Capacity free;
+  Clusters clusters;
   bool turn_posted = false;
 
   std::atomic<bool> stopping{false};
@@ -182,5 +204,8 @@ struct Engine::State {
   environments::ProcessRunner process_runner;
   const std::unique_ptr<environments::EnvironmentCache> cache;
 };
+
+bool IsLocal(const std::string& target);                              // compute.cc
+WaitingRun AskOf(RunKey key, const spec::RunDefinition& definition);  // schedule.cc
 
 }  // namespace roost::engine

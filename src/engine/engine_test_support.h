@@ -73,7 +73,7 @@ class EngineWorld {
   }
 
   void StartWith(LauncherFactory factory) {
-    engine = std::make_unique<Engine>(*store, options, std::move(factory));
+    engine = std::make_unique<Engine>(*store, options, std::move(factory), *clock);
     const Status started = engine->Start();
     ASSERT_TRUE(started) << started.error().message;
   }
@@ -190,6 +190,7 @@ class EngineWorld {
   }
 
   EngineOptions options;
+  Clock* clock = &SystemClock();  // of the engine, not of the store
   std::unique_ptr<store::Store> store;
   std::unique_ptr<Engine> engine;
   EventLoop* loop = nullptr;

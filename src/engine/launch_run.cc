@@ -11,8 +11,10 @@ namespace roost::engine {
 void Engine::State::StartPreparing(RunKey key) {
   LiveRun* live = Find(key);
   if (live == nullptr || live->phase != Phase::kWaiting) return;
-  if (const Status moved = Move(*live, spec::RunState::kPreparing, "Making the working folder");
-      !moved) {
+  Status moved = TakeNode(*live);
+  if (moved) moved = Move(*live, spec::RunState::kPreparing, "Making the working folder");
+  if (!moved) {
+    GiveNodeBack(*live);
     // It stays in the queue, and the next turn tries again.
     LogWarning("step_put_off", {{"run", live->run.id.value()}, {"why", moved.error().message}});
     return;

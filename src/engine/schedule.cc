@@ -15,10 +15,15 @@ LiveRun& Engine::State::Adopt(store::Run run, spec::RunDefinition definition) {
   return live;
 }
 
+WaitingRun AskOf(RunKey key, const spec::RunDefinition& definition) {
+  const std::string& target = definition.compute_target;
+  return {key, definition.resources, IsLocal(target) ? std::string() : target};
+}
+
 std::vector<WaitingRun> Engine::State::Waiting() const {
   std::vector<WaitingRun> waiting;
   for (const auto& [key, live] : live_runs) {
-    if (live.phase == Phase::kWaiting) waiting.push_back({key, live.definition.resources});
+    if (live.phase == Phase::kWaiting) waiting.push_back(AskOf(key, live.definition));
   }
   return waiting;
 }
@@ -44,7 +49,11 @@ void Engine::State::ScheduleTurn() {
     if (stopping) return;
     const std::string pause = PauseReason();
     if (pause.empty()) TakeEnvironments();
-    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause)) {
+    if (!clusters.all().empty()) {
+      ClearDeletedClusters();
+      clusters.Rescale(WaitingByTarget());
+    }
+    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause, clusters.Pools())) {
       if (decision.start) {
         StartPreparing(decision.key);
         continue;
@@ -62,6 +71,7 @@ void Engine::State::ScheduleTurn() {
 void Engine::State::GiveBack(LiveRun& live) {
   if (!live.holds_share) return;
   GiveBackShare(live.definition.resources, live.gpus, free);
+  GiveNodeBack(live);
   live.holds_share = false;
   live.gpus.clear();
   ScheduleTurn();

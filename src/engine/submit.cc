@@ -79,12 +79,8 @@ Status CheckParent(store::Store& store, const std::string& parent_id,
 Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& asked) const {
   spec::RunDefinition definition = asked;
   definition.script = NormalisedScript(definition.script);
-  std::vector<Problem> problems = CheckFitsMachine(definition.resources, total);
-  if (definition.compute_target != "local") {
-    problems.push_back(
-        {"compute_target", fmt::format("there is no compute target '{}'; this server has 'local'",
-                                       definition.compute_target)});
-  }
+  std::vector<Problem> problems;
+  ROOST_TRY(FitToTarget(&definition, &problems));
   ROOST_TRY(CheckSource(store, definition, &problems));
   ROOST_TRY(FillInEnvironment(&definition, &problems));
   ROOST_TRY(CheckParent(store, definition.parent, &problems));
@@ -128,10 +124,12 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
   row.properties = definition.properties;
 
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
+    ROOST_TRY(CheckTarget(definition.compute_target));
     // What the queue will say about it is written with the run itself, which spares a write.
     std::vector<WaitingRun> waiting = Waiting();
-    waiting.push_back({RunKey(), definition.resources});
-    const QueueDecision decision = PlanQueue(total, free, waiting, PauseReason()).back();
+    waiting.push_back(AskOf(RunKey(), definition));
+    const QueueDecision decision =
+        PlanQueue(total, free, waiting, PauseReason(), clusters.Pools()).back();
     row.reason = decision.start ? kQueued : decision.reason;
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {

@@ -121,6 +121,9 @@ void Engine::State::OnFinalized(RunKey key, const Result<Outcome>& outcome) {
   }
   if (outcome) {
     live->outcome = *outcome;
+    if (outcome->state == spec::RunState::kCanceled && live->run.cancel_requested) {
+      live->outcome.reason = CancelReason(*live);
+    }
   } else {
     const std::string sentence =
         fmt::format("The run's files could not be kept: {}. They are still in {}",

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "store/artifacts.h"
 #include "store/blobs.h"
+#include "store/compute_targets.h"
 #include "store/database.h"
 #include "store/environments.h"
 #include "store/events.h"
@@ -63,6 +64,7 @@ struct Store::State {
         metrics(*database),
         artifacts(*database),
         models(*database),
+        compute_targets(*database),
         launches(*database),
         events(*database),
         tokens(*database),
@@ -78,6 +80,7 @@ struct Store::State {
   Metrics metrics;
   Artifacts artifacts;
   Models models;
+  ComputeTargets compute_targets;
   Launches launches;
   Events events;
   Tokens tokens;
@@ -109,6 +112,7 @@ Runs& Store::runs() { return state_->runs; }
 Metrics& Store::metrics() { return state_->metrics; }
 Artifacts& Store::artifacts() { return state_->artifacts; }
 Models& Store::models() { return state_->models; }
+ComputeTargets& Store::compute_targets() { return state_->compute_targets; }
 Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }
 Tokens& Store::tokens() { return state_->tokens; }

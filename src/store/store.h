@@ -20,6 +20,7 @@ class Runs;
 class Metrics;
 class Artifacts;
 class Models;
+class ComputeTargets;
 class Launches;
 class Events;
 class Tokens;
@@ -54,6 +55,7 @@ class Store {
   Metrics& metrics();
   Artifacts& artifacts();
   Models& models();
+  ComputeTargets& compute_targets();
   Launches& launches();
   Events& events();
   Tokens& tokens();

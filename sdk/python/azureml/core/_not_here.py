@@ -10,7 +10,7 @@ class NotHereError(NotImplementedError, AttributeError):
 
 
 _ENVIRONMENTS = "environments are not built on the server; use an interpreter that has the packages: environment.python.user_managed_dependencies = True"
-_COMPUTE = "there are no compute clusters; runs execute on the server's machine: compute_target='local'"
+_COMPUTE = "clusters are made with `roost compute create`; a run goes there by the name: compute_target='cpu-cluster'"
 _DATA = "there are no datastores and datasets; give scripts absolute paths of the server's machine"
 _SECRETS = "there is no key vault; give a secret to a run in its environment variables, or in a file on the server's machine"
 _SERVICES = "models are not deployed; download them with Model.download"
