@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import Server, end_runs
+from sdk.fake_service import FakeService
 from sdk.support import write_config
 
 
@@ -22,6 +23,24 @@ def shared_server(tmp_path_factory):
     yield server
     end_runs(server)
     server.stop()
+
+
+@pytest.fixture
+def fake():
+    """What the server's answers to environments and clusters look like, without the server."""
+    service = FakeService()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def fake_ws(fake, tmp_path, monkeypatch):
+    from azureml.core import Workspace
+    from azureml.core.authentication import TokenAuthentication
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROOST_URL", fake.url)
+    return Workspace.get("mine", auth=TokenAuthentication(lambda audience: "token"))
 
 
 @pytest.fixture

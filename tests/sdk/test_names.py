@@ -22,7 +22,12 @@ CLASSES = [
     "azureml.core.authentication.AzureCliAuthentication", "azureml.core.authentication.MsiAuthentication",
     "azureml.core.authentication.ServicePrincipalAuthentication", "azureml.core.authentication.TokenAuthentication",
     "azureml.core.resource_configuration.ResourceConfiguration", "azureml.core.compute_target.AbstractComputeTarget",
-    "azureml.core.compute_target.LocalTarget", "azureml.core.compute_target.ComputeTargetException",
+    "azureml.core.compute_target.LocalTarget", "azureml.core.compute_target.ComputeTargetException", "azureml.core.ComputeTarget",
+    "azureml.core.compute.ComputeTarget", "azureml.core.compute.AmlCompute", "azureml.core.compute.amlcompute.AmlComputeProvisioningConfiguration",
+    "azureml.core.compute.amlcompute.AmlComputeStatus", "azureml.core.compute.amlcompute.AmlComputeNodeStateCounts", "azureml.core.compute.amlcompute.ScaleSettings",
+    "azureml.core.compute.compute.ComputeTargetProvisioningConfiguration", "azureml.core.conda_dependencies.CondaDependencies",
+    "azureml.core.environment.ImageBuildDetails", "azureml.core.container_registry.ContainerRegistry", "azureml.train.estimator.Estimator",
+    "azureml.train.estimator.MMLBaseEstimator", "azureml.train.dnn.PyTorch", "azureml.train.dnn.Mpi", "azureml.train.dnn.Gloo", "azureml.train.dnn.Nccl",
 ]  # fmt: skip
 SAMPLES = {  # whose settings are attributes of the object
     "azureml.core.Environment": lambda cls: cls("e"),
@@ -39,9 +44,8 @@ LEFT_OUT = {
     "azureml.core.ScriptRun": {"add_type_provider", "list_by_compute"},
     "azureml.core.RunConfiguration": {"auto_prepare_environment"},
     "azureml.core.Model": {"add_dataset_references", "deserialize", "print_configuration"},
-    "azureml.core.Environment": {"add_private_pip_wheel", "get_image_details", "label", "load_from_directory", "save_to_directory"},
-    "azureml.core.environment.PythonSection": {"conda_dependencies_file"},
-    "azureml.core.environment.DockerSection": {"build_context", "gpu_support", "shared_volumes"},
+    "azureml.core.environment.DockerSection": {"build_context", "gpu_support"},
+    "azureml.core.conda_dependencies.CondaDependencies": {"add_cntk_package", "get_default_number_of_packages", "merge_requirements", "sdk_origin_url"},
     "azureml.core.compute_target.AbstractComputeTarget": {"deserialize_from_dict"},
     "azureml.core.compute_target.LocalTarget": {"deserialize_from_dict"},
 }  # fmt: skip
@@ -123,6 +127,34 @@ def test_exceptions_have_azures_family():
     error = azureml.exceptions.UserErrorException("no", inner_exception=ValueError("x"))
     assert error.message == "no" and str(error.inner_exception) == "x" and '"code": "UserError"' in str(error) and "Message: no" in str(error)
     assert azureml.exceptions.AzureMLAggregatedException([error, ValueError("y")]).message == "no\ny"
+
+
+# Modules whose names can be imported; their first use says what to do instead.
+UNUSABLE = {"azureml.pipeline.core": "submit the steps one after the other", "azureml.pipeline.steps": "submit the steps one after the other",
+            "azureml.train.hyperdrive": "submit one run for each combination", "azureml.core.webservice": "download them with Model.download"}  # fmt: skip
+
+
+@pytest.mark.parametrize("module, said", UNUSABLE.items())
+def test_what_has_no_counterpart_can_be_imported_but_not_used(signatures, module, said):
+    wanted = {key[len(module) + 1 :].split(".")[0] for key in signatures if key.startswith(module + ".")} - {"graph"}
+    found = importlib.import_module(module)
+    assert wanted <= set(found.__all__)
+    for name in wanted:
+        with pytest.raises(NotImplementedError, match=f"{name} is not here: .*{said}"):
+            getattr(found, name)("anything", some=1)
+        if name[0].isupper():
+            with pytest.raises(NotImplementedError, match=said):
+                getattr(found, name).anything
+        assert getattr(found, name).__module__ == module
+
+
+def test_deployment_says_what_to_do():
+    from azureml.core import Model, Webservice
+    from azureml.core.model import InferenceConfig
+
+    for use in (lambda: Model.deploy(None, "name", []), lambda: Webservice(None, "name"), lambda: InferenceConfig("score.py")):
+        with pytest.raises(NotImplementedError, match="download them with Model.download"):
+            use()
 
 
 def test_names_that_are_not_here_say_why():

@@ -33,6 +33,9 @@ class _Framework:
     TFKERAS = "TfKeras"
 
 
+InferenceConfig = _not_here.unusable_class(__name__, "InferenceConfig", _not_here.SERVICES)
+
+
 class Model(_not_here.KnownMissing):
     """The newest version that fits the arguments; WebserviceException (a ModelNotFoundException too) when none does.
 

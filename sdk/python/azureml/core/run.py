@@ -224,16 +224,18 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         return self._row()["snapshot"]
 
     def get_environment(self) -> Environment:
-        """The interpreter and the variables that the run was submitted with."""
+        """What the run was submitted with; with name and version when the server has registered it."""
         definition = self._row()["definition"]
         if definition is None:
             raise UserErrorException(f"run {self._id} was not submitted, so it has no environment")
+        from azureml.core import _environment_wire
         from azureml.core.environment import Environment
 
-        environment = Environment(self._row()["properties"].get("roost.environment", "default-environment"))
-        environment.python.user_managed_dependencies = True
-        environment.python.interpreter_path = definition["environment"]["python"] or "python"
-        environment.environment_variables = dict(definition["environment_variables"])
+        body = definition["environment"] or {}
+        environment = Environment(body.get("name") or self._row()["properties"].get("roost.environment", _environment_wire.UNNAMED))
+        _environment_wire.from_definition(environment, body)
+        environment._known = _environment_wire.known(environment)
+        environment.environment_variables = {**environment.environment_variables, **(definition["environment_variables"] or {})}
         return environment
 
     # -- tags and properties ----------------------------------------------------------------------------------------

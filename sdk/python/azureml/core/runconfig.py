@@ -53,7 +53,8 @@ class TensorflowConfiguration:
 
 
 class DockerConfiguration:
-    """Whether a run has a container. ``use_docker=True`` is an error at submit: runs have none here."""
+    """Whether a run has a container, and its settings. With packages of the environment's own it is a hint, for servers that have
+    a container runtime."""
 
     def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] = [], shm_size: str = "2g"):  # noqa: B006
         self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments), shm_size
@@ -75,6 +76,8 @@ class RunConfiguration:
     one processor.
     """
 
+    _wants_gpu = False  # an estimator's use_gpu
+
     def __init__(self, script: str | None = None, arguments: list | None = None, framework: str | None = None, communicator: str | None = None,
                  conda_dependencies: Any = None, _history_enabled: bool | None = None, _path: str | None = None, _name: str | None = None,
                  command: str | list | None = None):  # fmt: skip
@@ -83,7 +86,8 @@ class RunConfiguration:
         self.framework, self.communicator = framework or "Python", communicator or "None"
         self.target = "local"
         self.environment = Environment("default-environment")
-        self.environment.python.conda_dependencies = conda_dependencies
+        if conda_dependencies is not None:
+            self.environment.python.conda_dependencies = conda_dependencies
         self.node_count = 1
         self.priority: int | None = None
         self.max_run_duration_seconds: int | None = None

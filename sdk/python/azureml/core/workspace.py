@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from azureml.core import _config, _not_here
 from azureml.core._config import WorkspaceConfig
@@ -15,6 +15,8 @@ from roost.client import Client, RoostError
 
 if TYPE_CHECKING:
     from azureml.core.authentication import AbstractAuthentication
+    from azureml.core.compute import ComputeTarget
+    from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
     from azureml.core.run import Run
@@ -147,9 +149,12 @@ class Workspace(_not_here.KnownMissing):
 
     def get_details(self) -> dict:
         """Azure ML's names as labels; ``server`` is what the server tells of itself."""
-        scope = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}/providers/Microsoft.MachineLearningServices/workspaces"
-        return {"id": f"{scope}/{self.name}", "name": self.name, "location": self.location, "sku": self.sku, "workspaceid": _DEFAULT[2],
+        return {"id": self._scope(), "name": self.name, "location": self.location, "sku": self.sku, "workspaceid": _DEFAULT[2],
                 "description": "", "friendlyName": self.name, "tags": {}, "server": self._server()}  # fmt: skip
+
+    def _scope(self) -> str:
+        scope = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}/providers/Microsoft.MachineLearningServices/workspaces"
+        return f"{scope}/{self.name}"
 
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
         raise _not_here.not_here("Workspace.get_mlflow_tracking_uri", "the server does not speak MLflow's REST; log with azureml.core.Run")
@@ -162,6 +167,20 @@ class Workspace(_not_here.KnownMissing):
         from azureml.core.experiment import Experiment
 
         return {experiment.name: experiment for experiment in Experiment.list(self)}
+
+    @property
+    def environments(self) -> Mapping[str, Environment]:
+        """The newest version of each by name, the curated ones too; each is fetched when it is looked at."""
+        from azureml.core.environment import Environment
+
+        return Environment.list(self)
+
+    @property
+    def compute_targets(self) -> dict[str, ComputeTarget]:
+        """The clusters by name; `local`, which every server has, is not among them."""
+        from azureml.core.compute import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
 
     @property
     def models(self) -> dict[str, Model]:
