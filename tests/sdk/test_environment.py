@@ -133,6 +133,19 @@ def test_settings_without_a_meaning_are_named_once(sent):
         assert len(caught) == 1 and caught[0].filename == __file__
 
 
+def test_a_setting_that_is_not_here_is_named():
+    config = RunConfiguration()
+    for target, name in [(config.environment.docker, "gpu_support"), (config.environment.python, "conda_dependency"), (config, "prepare_environment"),
+                         (config.history, "x"), (config.environment, "pyton")]:  # fmt: skip
+        with pytest.warns(UserWarning, match=f"{type(target).__name__} has no setting '{name}' here, so it has no effect; it has .*") as caught:
+            setattr(target, name, True)
+        assert len(caught) == 1 and caught[0].filename == __file__
+    with pytest.raises(NotImplementedError, match="Environment.spark is not here"):
+        config.environment.spark.precache_packages = False
+    with pytest.raises(UserErrorException, match="has no setting 'x'; it has .*base_dockerfile"):
+        type(config.environment.docker)(x=1)
+
+
 def test_registering(fake, fake_ws, article):
     registered = article.register(fake_ws)
     assert (registered.name, registered.version, article.version) == ("pytorch-1.6-gpu", "1", None)
@@ -225,6 +238,13 @@ def test_building(fake, fake_ws, article, capsys):
     fake.builds["k1"] = [{"state": "failed", "error": "torch==1.6.0 cannot be had; the setting `relax pins` takes the nearest"}]
     with pytest.warns(UserWarning, match="platform, useDocker has no meaning"), pytest.raises(UserErrorException, match="relax pins.*\nCollecting torch"):
         article.build_local(fake_ws, platform="linux", useDocker=True)
+    fake.POST_environment_builds = lambda *_: (202, {"key": None, "state": "failed", "error": "there is no podman"})
+    with pytest.raises(UserErrorException, match="cannot be built: there is no podman"):
+        article.build(fake_ws)
+    fake.POST_environment_builds = lambda *_: (202, {"key": None, "state": "ready", "error": None})
+    build = article.build(fake_ws)
+    build.wait_for_completion()
+    assert (build.status, build.get_log()) == ("Succeeded", "")
     with pytest.raises(UserErrorException, match="does not take cache"):
         article.build_local(fake_ws, cache=True)
     fake.asked.clear()

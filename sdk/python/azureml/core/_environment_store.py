@@ -72,6 +72,8 @@ def build(workspace: Workspace, environment: Environment) -> ImageBuildDetails:
         body = {"name": registered.name, "version": registered.version}
     with _environment_errors(environment.name):
         row = client.call("POST", "/environment-builds", {"environment": body}, repeatable=True)
+    if row["state"] == "failed" and not row["key"]:
+        raise UserErrorException(f"environment '{environment.name}' cannot be built: {row['error']}")
     return ImageBuildDetails(client, f"/environment-builds/{quote(row['key'])}" if row["key"] else None)
 
 

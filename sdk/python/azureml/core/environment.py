@@ -8,6 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping
 
 from azureml.core import _not_here
+from azureml.core._settings import Settings
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.container_registry import ContainerRegistry
 from azureml.exceptions import UserErrorException
@@ -21,7 +22,7 @@ DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.1-cudnn8-ubuntu20.04"
 
 
-class PythonSection:
+class PythonSection(Settings):
     """Where the interpreter comes from: built from ``conda_dependencies``, which ask for nothing until they are changed; with
     ``user_managed_dependencies`` the one at ``interpreter_path``, as it is; or the conda environment of the server's machine that
     ``conda_environment`` names (our own), as it is."""
@@ -33,6 +34,7 @@ class PythonSection:
         self.conda_environment: str | None = None
         self._conda_dependencies_file: str | None = None
         _take(self, kwargs)
+        self._complete = True
 
     @property
     def conda_dependencies_file(self) -> str | None:
@@ -46,7 +48,7 @@ class PythonSection:
         self._conda_dependencies_file = value
 
 
-class DockerSection:
+class DockerSection(Settings):
     """The container: ``enabled``, and the image or Dockerfile. Beside packages they are a hint for servers that have a
     container runtime; an image without packages of its own is what the run has."""
 
@@ -59,6 +61,7 @@ class DockerSection:
         self.shm_size: str | None = "2g"
         self.arguments: List[str] = []
         _take(self, kwargs)
+        self._complete = True
 
     @property
     def base_dockerfile(self) -> str | None:
@@ -72,7 +75,7 @@ class DockerSection:
         self._base_dockerfile = None if value is None else str(value)
 
 
-class Environment(_not_here.KnownMissing):
+class Environment(Settings, _not_here.KnownMissing):
     """A name and what belongs to it. ``version`` is None until the server gave one.
 
     An environment that asks for no package and no container is an interpreter that is there already: the submitting one where
@@ -93,6 +96,7 @@ class Environment(_not_here.KnownMissing):
         self.asset_id: str | None = None
         self._known: Known | None = None
         _take(self, kwargs)
+        self._complete = True
 
     # -- made of something ------------------------------------------------------------------------------------------
 

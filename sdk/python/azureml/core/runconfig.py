@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from azureml.core import _runconfig_file
+from azureml.core._settings import Settings
 from azureml.core.compute_target import AbstractComputeTarget
 from azureml.core.environment import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE, Environment
 from azureml.core.resource_configuration import ResourceConfiguration
@@ -52,24 +53,26 @@ class TensorflowConfiguration:
         self.parameter_server_count = _count("parameter_server_count", parameter_server_count, 0)
 
 
-class DockerConfiguration:
+class DockerConfiguration(Settings):
     """Whether a run has a container, and its settings. With packages of the environment's own it is a hint, for servers that have
     a container runtime."""
 
     def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] = [], shm_size: str = "2g"):  # noqa: B006
         self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments), shm_size
+        self._complete = True
 
 
-class HistoryConfiguration:
+class HistoryConfiguration(Settings):
     """What of a run is kept: always ``outputs`` and ``logs``, and the snapshot. Other wishes are named in a warning at submit."""
 
     def __init__(self) -> None:
         self.output_collection = True
         self.directories_to_watch = ["logs"]
         self.snapshot_project = True
+        self._complete = True
 
 
-class RunConfiguration:
+class RunConfiguration(Settings):
     """Target, environment, limits and layout of a run.
 
     ``resources`` is Roost's own: a ``ResourceConfiguration`` with the processors, memory and GPUs that the run takes; None is
@@ -100,6 +103,7 @@ class RunConfiguration:
         self.data: dict = {}
         self.output_data: dict = {}
         self.data_references: dict = {}
+        self._complete = True
 
     @property
     def target(self) -> str:
