@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azureml.core.dataset import Dataset
+    from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
 __version__ = "1.60.0"
 VERSION = __version__
-__all__ = ["Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun", "ScriptRunConfig", "Workspace"]
+__all__ = ["Dataset", "Datastore", "Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun", "ScriptRunConfig", "Workspace"]
 
 _HOMES = {
+    "Dataset": "dataset",
+    "Datastore": "datastore",
     "Environment": "environment",
     "Experiment": "experiment",
     "Model": "model",

@@ -21,6 +21,7 @@ from roost.git import git_properties
 from roost.snapshot import MAX_FILES, SnapshotError, read_folder, send_files
 
 if TYPE_CHECKING:
+    from azureml.core._inputs import RunData
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
@@ -35,13 +36,17 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
         raise not_here(f"submitting a {type(config).__name__}", "runs are submitted with a ScriptRunConfig")
     if more:
         raise UserErrorException(f"submit does not take {', '.join(sorted(more))} for a ScriptRunConfig")
+    from azureml.core._inputs import RunData
+
     client = experiment.workspace._client
-    body = _definition(config, is_local=bool(_LOOPBACK.match(client.url)))
+    data = RunData(experiment.workspace, config.run_config)
+    body = _definition(config, data, is_local=bool(_LOOPBACK.match(client.url)))
     body["experiment"] = experiment.name
     if tags:
         body["tags"] = {str(key): None if value is None else str(value) for key, value in tags.items()}
     if parent is not None:
         body["parent"] = parent
+    body.update(data.body())
     body["snapshot"] = send_folder(client, config.source_directory)
     body["properties"] = {**git_properties(config.source_directory), **body.get("properties", {})}
     try:
@@ -53,6 +58,7 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
         raise ServiceException(error.message, error.status) from error
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
+    data.submitted(run.id, row["definition"])
     return run
 
 
@@ -66,10 +72,10 @@ def send_folder(client: Client, folder: str | os.PathLike) -> str:
         raise ServiceException(error.message, error.status) from error
 
 
-def _definition(config: ScriptRunConfig, is_local: bool) -> dict[str, Any]:
+def _definition(config: ScriptRunConfig, data: RunData, is_local: bool) -> dict[str, Any]:
     run = config.run_config
     _refuse_what_is_not_here(run)
-    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config)}
+    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config, data)}
     variables = {str(key): str(value) for key, value in run.environment.environment_variables.items()}
     if variables:
         body["environment_variables"] = variables
@@ -88,27 +94,24 @@ def _definition(config: ScriptRunConfig, is_local: bool) -> dict[str, Any]:
     return body
 
 
-def _what_runs(config: ScriptRunConfig) -> dict[str, Any]:
+def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
     if bool(config.script) == bool(config.command):
         raise ExperimentExecutionException("a ScriptRunConfig needs a script or a command" + (", not both" if config.script else ""))
-    arguments = [_text(item, "arguments") for item in config.arguments]
     if config.command:
         words = [config.command] if isinstance(config.command, str) else config.command
-        if arguments:
-            raise ExperimentExecutionException("arguments go with a script; write them into the command itself")
-        return {"command": " ".join(_text(word, "command") for word in words)}
+        extra = ["arguments"] * bool(config.arguments) + ["resume_from"] * (config.resume_from is not None)
+        if extra:
+            raise ExperimentExecutionException(f"{' and '.join(extra)} go with a script; write them into the command itself")
+        return {"command": " ".join(data.texts(words, "command"))}
     script = pathlib.PurePath(config.script)
     if not pathlib.Path(config.source_directory, script).is_file():
         raise ExperimentExecutionException(f"script path doesn't exist. The script should be inside the source directory: {script} in {config.source_directory}")
-    if any(_VARIABLE.search(item) for item in arguments):
+    arguments = data.texts(config.arguments, "arguments")
+    if config.resume_from is not None:
+        arguments += data.resume(config.resume_from)
+    if any(_VARIABLE.search(item.replace("$AZUREML_DATAREFERENCE_", "")) for item in arguments):
         warnings.warn("arguments of a script are given to it as they are; variables like $NAME are expanded in `command` only", stacklevel=5)
     return {"script": script.as_posix(), "arguments": arguments}
-
-
-def _text(item: Any, where: str) -> str:
-    if item is None or isinstance(item, (list, tuple, dict, set)) or not isinstance(item, (str, int, float, os.PathLike)):
-        raise UserErrorException(f"an item of {where} must be a text or a number, not {type(item).__name__}; datasets and data references are not here")
-    return str(item)
 
 
 def _interpreter(environment: Environment, is_local: bool) -> str | None:
@@ -134,8 +137,6 @@ def _refuse_what_is_not_here(run: RunConfiguration) -> None:
     if run.mpi or run.pytorch or run.tensorflow or run.node_count != 1:
         raise not_here("starting a run as several processes", "the configuration is checked and kept, but a run is one process; on one machine "
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
-    if run.data or run.output_data or run.data_references:
-        raise not_here("data of a run configuration", "there are no datastores and datasets; give scripts absolute paths of the server's machine")
     docker = environment.docker
     if docker.base_image or docker.base_dockerfile or docker.arguments or docker.shm_size:
         warnings.warn(f"environment '{environment.name}': its docker section has no meaning here and is ignored: runs execute as processes", stacklevel=5)
