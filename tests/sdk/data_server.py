@@ -223,7 +223,7 @@ class DataServer:
     def _dataset(dataset_id: str, name: str | None, version: int | None, body: dict, files: dict) -> dict:
         return {"dataset_id": dataset_id, "name": name, "version": version, "type": "file", "description": body.get("description", ""),
                 "tags": body.get("tags", {}), "paths": body["paths"], "file_count": len(files), "bytes": sum(map(len, files.values())),
-                "single_file": len(files) == 1, "created_at": "2026-11-21T07:35:28.123456Z", "_files": files}  # fmt: skip
+                "single_file": len(body["paths"]) == 1 and body["paths"][0].get("path", "").split("/")[-1] in files, "created_at": "2026-11-21T07:35:28.123456Z", "_files": files}  # fmt: skip
 
 
 def _shown(value):

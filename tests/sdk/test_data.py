@@ -62,7 +62,8 @@ def test_a_folder_goes_up_and_comes_down(store, data_server, project, tmp_path):
     with redirect_stdout(printed):
         assert store.download("got", prefix="train/set/b") == 2
         assert store.download("got") == 5, "what is there is left alone"
-    assert printed.getvalue().endswith("Downloaded 2 files to got\nDownloaded 5 files to got, 2 were there\n")
+        assert store.download("slash", prefix="train/set/b/") == 2 and store.download("none", prefix="train/se/") == 0
+    assert printed.getvalue().endswith("Downloaded 2 files to got\nDownloaded 5 files to got, 2 were there\nDownloaded 2 files to slash\nDownloaded 0 files to none\n")
     assert (tmp_path / "got/train/set/größe, 大.txt").read_text() == "ü"
     (tmp_path / "got/train/set/a.txt").write_text("mine")
     assert store.download("got", "train/set/a", show_progress=False) == 0 and (tmp_path / "got/train/set/a.txt").read_text() == "mine"
@@ -243,6 +244,17 @@ def test_the_forms_of_paths(data_ws, store, images, data_server):
     assert late.id is None
     with pytest.raises(UserErrorException, match="nothing is at"):
         late.to_path()
+
+
+def test_a_server_that_keeps_tags_as_they_are(images, data_ws, data_server, monkeypatch):
+    from sdk.data_server import Refused
+
+    def refuse(*_):
+        raise Refused(405, "invalid_argument", "the path takes GET")
+
+    monkeypatch.setattr(data_server, "patch_datasets_x_versions_y", refuse)
+    with pytest.raises(NotImplementedError, match="changing a version's tags or description is not here"):
+        images.register(data_ws, "fixed").add_tags({"a": "b"})
 
 
 def test_web_addresses(data_ws, data_server):

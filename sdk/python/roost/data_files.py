@@ -37,7 +37,7 @@ def fetch(client: Client, path: str, folder: str | os.PathLike, overwrite: bool,
     alone with ``skip``, and otherwise an error before anything is fetched."""
     told = progress(f"Downloading to {os.fspath(folder)}", None, None, show_progress)
     top = pathlib.Path(folder)
-    if not overwrite and not skip:
+    if not overwrite and not skip and top.exists() and any(top.iterdir()):
         there = next((target for item in list_files(client, path, **query) if (target := _target(top, item["path"])).exists()), None)
         if there is not None:
             raise FileExistsError(f"{there} exists already; use overwrite=True, or another folder")

@@ -57,3 +57,8 @@ def every_item(client: Client, path: str, **query: Any) -> Iterator[dict]:
     while page.get("next_page_token"):
         page = client.get(path, page_token=page["next_page_token"], **query)
         yield from page["items"]
+
+
+def patient(client: Client) -> Client:
+    """For what the server itself works on before it answers: finding the files of a large dataset, fetching those of the web."""
+    return Client(client.url, client.token, timeout=600)

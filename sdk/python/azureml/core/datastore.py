@@ -162,9 +162,10 @@ class Datastore(_not_here.KnownMissing):
         is there already is left alone unless ``overwrite``."""
         from roost.data_files import fetch
 
+        top = relative(prefix)
         with data_errors():
             got = fetch(self.workspace._client, f"{self._path}/files", target_path, overwrite, skip=True, show_progress=show_progress,
-                        prefix=relative(prefix) or None)  # fmt: skip
+                        prefix=top + "/" if top and str(prefix).endswith("/") else top or None)  # fmt: skip
         return len(got.paths) - got.skipped
 
     # -- in runs ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, List
 
 from azureml.core._not_here import ANY_DATASET, KnownMissing, not_here
-from azureml.core._service import data_errors, every_item
+from azureml.core._service import data_errors, every_item, patient
 from azureml.data.dataset_consumption_config import DatasetConsumptionConfig
 from azureml.exceptions import UserErrorException
 from roost.client import RoostError, quote
@@ -66,7 +66,7 @@ class AbstractDataset(KnownMissing):
             raise UserErrorException(f"the dataset {self.name or self.id or ''} is of the server {self._workspace._client.url}, not of {workspace._client.url}")
         if self._known is None:
             with data_errors():
-                self._known = self._workspace._client.call("POST", "/datasets", {"name": None, "paths": self._paths}, repeatable=True)
+                self._known = patient(self._workspace._client).call("POST", "/datasets", {"name": None, "paths": self._paths}, repeatable=True)
         return self._known
 
     # -- finding ----------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class AbstractDataset(KnownMissing):
         body = {"name": name, "paths": self._paths, "description": description or "", "tags": _texts(tags), "create_new_version": create_new_version}
         with data_errors():
             try:
-                return _file_dataset(workspace, workspace._client.call("POST", "/datasets", body))
+                return _file_dataset(workspace, patient(workspace._client).call("POST", "/datasets", body))
             except RoostError as error:
                 if error.code == "conflict" and not create_new_version:
                     raise UserErrorException(f"there is a dataset '{name}' already; create_new_version=True makes this one its next version") from error
