@@ -28,7 +28,7 @@ def test_datastores(data_ws, data_server, tmp_path):
     (tmp_path / "share").mkdir()
     share = Datastore.register_folder(data_ws, "share", tmp_path / "share", read_only=True)
     assert share.datastore_type == "AzureFile" and share.container_name == str(tmp_path / "share") and data_server.datastores["share"]["read_only"]
-    assert Datastore.register_folder(data_ws, "share", tmp_path / "share", read_only=True).name == "share"
+    assert Datastore.register_folder(data_ws, "share", f"{tmp_path}/./share/", read_only=True).name == "share"
     assert sorted(data_ws.datastores) == ["share", "workspaceblobstore", "workspacefilestore"]
     with pytest.raises(UserErrorException, match=f"a datastore 'share' already, at {tmp_path / 'share'}"):
         Datastore.register_folder(data_ws, "share", tmp_path)

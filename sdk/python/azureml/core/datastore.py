@@ -67,7 +67,7 @@ class Datastore(_not_here.KnownMissing):
     def register_folder(workspace: Workspace, datastore_name: str, path: str | os.PathLike, overwrite: bool = False, read_only: bool = False) -> Datastore:
         """Roost's own: makes a folder of the server's machine (an absolute path that exists) a datastore. A name that is there is
         an error unless it is the same folder, or ``overwrite`` gives it the new one; no file is touched by that."""
-        wanted = {"name": datastore_name, "path": os.fspath(path), "read_only": read_only}
+        wanted = {"name": datastore_name, "path": os.path.normpath(path), "read_only": read_only}
         there = next((row for row in _rows(workspace) if row["name"] == datastore_name), None)
         if there is not None and all(there[key] == value for key, value in wanted.items()):
             return Datastore._of(workspace, there)
