@@ -357,3 +357,28 @@ def test_what_is_not_there_says_so(images):
         Dataset(1)
     with pytest.raises(ImportError, match="there is no HDFS"):
         from azureml.data import HDFSOutputDatasetConfig  # noqa: F401
+
+
+def test_memory_does_not_grow_with_a_file(tmp_path):
+    import tracemalloc
+
+    size = 256 << 20
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(size)
+    received = []
+
+    class Client:
+        def call(self, method, path, body, **_):
+            missing = [] if received else [file["digest"] for file in body["files"]]
+            return {"added": 1, "unchanged": 0, "missing": missing}
+
+        def send_stream(self, path, pieces, length, *_, **__):
+            received.append((sum(map(len, pieces())), length))
+
+    tracemalloc.start()
+    try:
+        data_upload.upload(Client(), "x", data_upload.find_files(tmp_path), overwrite=False, show_progress=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert received == [(size + 40, size + 40)] and peak < 16 << 20
