@@ -182,7 +182,7 @@ class FakeService:
         target = body["compute_target"]
         if target != "local" and target not in self.compute:
             raise No(400, f"there is no compute target '{target}'", "compute_target")
-        return 201, {"run_id": f"r{len(self.runs)}"}
+        return 201, {"run_id": f"r{len(self.runs)}", "definition": body}
 
     def GET_runs(self, parts, body, query):
         rows = [{"run_id": f"r{at}", "kind": "managed", "status": status, "tags": {}, "properties": {}} for at, status in enumerate(("Running", "Completed"))]

@@ -82,7 +82,9 @@ def test_a_script_as_the_tutorial_has_it_runs_in_a_process_of_its_own(shared_ser
     ]  # fmt: skip
     row = shared_server.run(run_id)
     assert row["properties"]["roost.environment"] == "mine"
-    assert row["definition"]["arguments"] == ["--epochs", "2"] and row["definition"]["environment"]["python"] == sys.executable
+    assert row["definition"]["arguments"] == ["--epochs", "2"]
+    python = row["definition"]["environment"]["python"]
+    assert (python if isinstance(python, str) else python["interpreter"]) == sys.executable
     assert shared_server.client.get("/models/net/versions/1/files")["items"][0]["path"] == "model.pt"
 
 
@@ -234,11 +236,11 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         (ScriptRunConfig(source), ExperimentExecutionException, "needs a script or a command"),
         (ScriptRunConfig(source, "a.py", command="true"), ExperimentExecutionException, "not both"),
         (ScriptRunConfig(source, command="true", arguments=[1]), ExperimentExecutionException, "arguments go with a script"),
-        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "datasets"),
+        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "not object"),
         (ScriptRunConfig(source, "a.py", compute_target="gpu-cluster"), ComputeTargetException, "gpu-cluster"),
         (ScriptRunConfig(source, "a.py", distributed_job_config=MpiConfiguration(2)), NotImplementedError, "torchrun"),
         (configured(conda), UserErrorException, "must be CondaDependencies, not dict"),
-        (configured(lambda config: config.run_config.data.update(x=1)), NotImplementedError, "datastores"),
+        (configured(lambda config: config.run_config.data.update(x=1)), UserErrorException, "the input 'x' must be"),
         ("a.py", NotImplementedError, "ScriptRunConfig"),
     ]:
         with pytest.raises(error, match=said):
@@ -304,8 +306,9 @@ def test_an_interactive_run(experiment, project, monkeypatch):
     assert cancelled.status == "Canceled"
     with pytest.raises(UserErrorException, match="not submitted"):
         run.get_environment()
-    with pytest.raises(NotImplementedError, match="Run.input_datasets is not here"):
-        run.input_datasets
+    with pytest.raises(NotImplementedError, match="Run.get_secret is not here"):
+        run.get_secret("x")
+    assert run.input_datasets == {} == run.output_datasets
     assert Model(experiment.workspace, run_id=run.id).name == "by-hand"
 
 

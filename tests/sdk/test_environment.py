@@ -281,8 +281,9 @@ def test_in_the_file_of_a_run_configuration(tmp_path, article):
     assert section.conda_dependencies.conda_packages == ["python=3.6.2"] and section.conda_dependencies_file.endswith("conda_dependencies.yml")
 
 
-def test_the_server_itself(ws, tmp_path):
-    """Registers, gets and lists on the real server."""
+@pytest.fixture
+def real(ws):
+    """The real server, where it has environments."""
     from roost.client import RoostError
 
     try:
@@ -291,17 +292,73 @@ def test_the_server_itself(ws, tmp_path):
         if error.status == 404:
             pytest.skip("this server has no environments yet")
         raise
+    return ws
+
+
+def test_registering_on_the_server(real):
     env = Environment("of-the-tests")
     env.python.conda_dependencies = CondaDependencies.create(pip_packages=["azureml-defaults"])
     env.environment_variables = {"A": "1"}
-    registered = env.register(ws)
-    assert registered.version == env.register(ws).version and registered.python.conda_dependencies.pip_packages[0].startswith("azureml-defaults")
-    assert Environment.get(ws, "of-the-tests").environment_variables == {"A": "1"} and "of-the-tests" in ws.environments
-    assert any(name.startswith("AzureML-PyTorch") for name in ws.environments)
-    with pytest.raises(UserErrorException):
-        Environment.get(ws, "nothing")
-    changed = ws.environments["AzureML-PyTorch-1.6-CPU"]
+    registered = env.register(real)
+    assert registered.version == env.register(real).version and registered.python.conda_dependencies.pip_packages[0].startswith("azureml-defaults")
+    assert Environment.get(real, "of-the-tests").environment_variables == {"A": "1"} and "of-the-tests" in real.environments
+    for get in (lambda: Environment.get(real, "nothing"), lambda: Environment.get(real, "of-the-tests", version=7)):
+        with pytest.raises(UserErrorException, match="is not there"):
+            get()
+    env.python.conda_dependencies.add_pip_package("===")
+    with pytest.raises(UserErrorException, match="environment 'of-the-tests'.*==="):
+        env.register(real)
+
+
+def test_every_kind_of_definition_is_taken(real, article, tmp_path):
+    (tmp_path / "requirements.txt").write_text("--pre\npillow>=5 ; python_version > '3'\n")
+    interpreter = Environment("interpreter")
+    interpreter.python.user_managed_dependencies, interpreter.python.interpreter_path = True, sys.executable
+    article.docker.enabled = True
+    for env in (article, Environment.from_pip_requirements("reqs", tmp_path / "requirements.txt", "20.2"), Environment.from_pip_requirements("reqs", tmp_path / "requirements.txt"),
+                Environment.from_existing_conda_environment("existing", "base"), Environment.from_docker_image("image", "debian:12"),
+                Environment.from_dockerfile("dockerfile", "FROM debian\n", pip_requirements=tmp_path / "requirements.txt"), interpreter, Environment("empty")):  # fmt: skip
+        first = env.register(real)
+        again = first.register(real)
+        assert (again.name, again.version) == (env.name, first.version), f"{env.name}: what the server gave is another version when it is sent back"
+
+
+def test_building_on_the_server(real, capsys):
+    env = Environment("to-be-built")
+    env.python.conda_dependencies = CondaDependencies.create()  # our own package alone, which needs no index
+    env.build(real).wait_for_completion()
+    assert "azureml-defaults" in capsys.readouterr().out
+    details = env.get_image_details(real)
+    assert details["imageExistsInRegistry"] and details["pythonEnvironment"]["version"].startswith("3.")
+    assert env.build(real).status == "Succeeded"
+    env.python.conda_dependencies.add_pip_package("/there/is/no/such.whl")
+    with pytest.raises(UserErrorException, match="the environment cannot be built: (.|\n)*such.whl"):
+        env.build_local(real)
+
+
+def test_a_run_with_a_registered_environment(real, project):
+    env = Environment("of-a-run")
+    env.python.user_managed_dependencies, env.python.interpreter_path = True, sys.executable
+    env.environment_variables = {"A": "1"}
+    registered = env.register(real)
+    registered.environment_variables["B"] = "2"
+    run = Experiment(real, "e").submit(ScriptRunConfig(project({"a.py": "import os, sys; print(os.environ['A'], os.environ['B'], sys.executable)"}), "a.py", environment=registered))
+    run.wait_for_completion()
+    assert f"1 2 {sys.executable}" in run.get_details_with_logs()["logFiles"]["azureml-logs/70_driver_log.txt"]
+    found = run.get_environment()
+    assert (found.name, found.version, found.environment_variables) == ("of-a-run", registered.version, {"A": "1", "B": "2"})
+
+
+def test_curated_environments_of_the_server(real, tmp_path, project):
+    names = [name for name in real.environments if name.startswith("AzureML")]
+    if not names:
+        pytest.skip("this server has no curated environments yet")
+    changed = real.environments["AzureML-PyTorch-1.6-CPU"]
     changed.save_to_directory(tmp_path / "saved")
+    assert (tmp_path / "saved/conda_dependencies.yml").is_file()
     changed.python.conda_dependencies.add_pip_package("pillow")
     with pytest.raises(UserErrorException, match="clone"):
-        changed.register(ws)
+        changed.register(real)
+    with pytest.raises(UserErrorException, match="clone"):
+        Experiment(real, "e").submit(ScriptRunConfig(project({"a.py": ""}), "a.py", environment=changed))
+    assert changed.clone("mine").register(real).version == "1"

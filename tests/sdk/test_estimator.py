@@ -5,8 +5,9 @@ import warnings
 import pytest
 
 import azureml.core._warnings
-from azureml.core import Environment, Experiment
+from azureml.core import Dataset, Environment, Experiment
 from azureml.core.runconfig import MpiConfiguration
+from azureml.data.datapath import DataPath
 from azureml.exceptions import TrainingException, UserErrorException
 from azureml.train.dnn import Gloo, Mpi, Nccl, PyTorch
 from azureml.train.estimator import Estimator
@@ -114,6 +115,20 @@ def test_packages(project, monkeypatch):
     assert made(user_managed=True, use_docker=False).run_config.environment.python.user_managed_dependencies
     with pytest.warns(UserWarning, match="source_directory_data_store has no meaning"):
         made(source_directory_data_store="d")
+
+
+def test_data(data_ws, data_server, project):
+    store = data_ws.get_default_datastore()
+    store.upload(project({"a.png": "a"}, "images"), "images", show_progress=False)
+    images = Dataset.File.from_files((store, "images"))
+    estimator = PyTorch(project({"a.py": ""}), compute_target="local", entry_script="a.py", framework_version="1.6",
+                        script_params={"--data": images.as_named_input("train").as_mount(), "--n": 1}, inputs=[images.as_named_input("more"), store.path("images").as_download()],
+                        resume_from=DataPath(store, "images"))  # fmt: skip
+    run = Experiment(data_ws, "e").submit(estimator)
+    definition = data_server.runs[run.id]["definition"]
+    assert definition["arguments"][:4] == ["--data", "DatasetConsumptionConfig:train", "--n", "1"] and definition["arguments"][4] == "--resume-from"
+    modes = {name: item["mode"] for name, item in definition["inputs"].items()}
+    assert modes["train"] == "mount" and modes["more"] == "direct" and "download" in modes.values() and len(modes) == 4
 
 
 def test_use_gpu_on_the_servers_machine(fake, fake_ws, project):

@@ -130,7 +130,7 @@ def test_the_token_that_a_login_brought_is_not_written(shared_server, tmp_path):
     assert "roost_token" not in (tmp_path / "copy/.azureml/config.json").read_text()
 
 
-@pytest.mark.parametrize("name", ["get_default_compute_target", "get_default_datastore", "datasets", "get_default_keyvault"])
+@pytest.mark.parametrize("name", ["get_default_compute_target", "get_default_keyvault"])
 def test_what_is_not_here_says_so(ws, name):
     with pytest.raises(NotImplementedError, match=f"Workspace.{name} is not here"):
         getattr(ws, name)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azureml.core.compute import ComputeTarget
     from azureml.core.container_registry import ContainerRegistry
+    from azureml.core.dataset import Dataset
+    from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 __version__ = "1.60.0"
 VERSION = __version__
-__all__ = ["ComputeTarget", "ContainerRegistry", "Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun", "ScriptRunConfig",
-           "Webservice", "Workspace"]  # fmt: skip
+__all__ = ["ComputeTarget", "ContainerRegistry", "Dataset", "Datastore", "Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun",
+           "ScriptRunConfig", "Webservice", "Workspace"]  # fmt: skip
 
 _HOMES = {
     "ComputeTarget": "compute",
     "ContainerRegistry": "container_registry",
+    "Dataset": "dataset",
+    "Datastore": "datastore",
     "Environment": "environment",
     "Experiment": "experiment",
     "Model": "model",

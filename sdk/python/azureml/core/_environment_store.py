@@ -46,6 +46,8 @@ class Environments(Mapping[str, Environment]):
 
 def get(workspace: Workspace, name: str, version: str | int | None) -> Environment:
     row = _row(workspace, name, version)
+    if not row.get("definition"):  # a curated name that this server cannot serve
+        raise UserErrorException(f"Environment '{name}' cannot be used here: {row.get('description') or 'the server has no definition of it'}")
     made = Environment(row["name"])
     wire.from_definition(made, row["definition"])
     made.version = row["version"]

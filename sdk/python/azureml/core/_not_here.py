@@ -12,7 +12,10 @@ class NotHereError(NotImplementedError, AttributeError):
 _COMPUTE = "runs have the target that they name: compute_target='local', or a cluster's name"
 _ATTACHED = "the clusters are the server's own; make one with ComputeTarget.create"
 _SPARK = "there is no Spark; a script may start its own, with pyspark among the environment's packages"
-_DATA = "there are no datastores and datasets; give scripts absolute paths of the server's machine"
+_STORAGE = "storage at Azure is not reached; give a folder of the server's machine: Datastore.register_folder(workspace, name, path)"
+_FILES = "a dataset is its files as they are; choose them by path in Dataset.File.from_files, or in the script"
+_OLD = "it belongs to the oldest kind of datasets; use Dataset.File.from_files, Dataset.get_by_name and FileDataset.register"
+TABULAR = "tables are kept as files; use Dataset.File and read them in the script, with pandas for example"
 _SECRETS = "there is no key vault; give a secret to a run in its environment variables, or in a file on the server's machine"
 SERVICES = "models are not deployed; download them with Model.download, and serve them with a program of your choice"
 PIPELINES = "there are no pipelines; submit the steps one after the other with ScriptRunConfig, each after wait_for_completion of the one before"
@@ -21,10 +24,6 @@ _NETWORK = "there are no private endpoints; put a proxy in front of the server"
 
 WORKSPACE = {
     "get_default_compute_target": _COMPUTE,
-    "datastores": _DATA,
-    "datasets": _DATA,
-    "get_default_datastore": _DATA,
-    "set_default_datastore": _DATA,
     "get_default_keyvault": _SECRETS,
     "webservices": SERVICES,
     "images": SERVICES,
@@ -37,8 +36,6 @@ WORKSPACE = {
     "linked_services": "there are no linked services",
 }
 RUN = {
-    "input_datasets": _DATA,
-    "output_datasets": _DATA,
     "get_secret": _SECRETS,
     "get_secrets": _SECRETS,
     "take_snapshot": "a run's snapshot is taken when it begins: Experiment.start_logging(snapshot_directory=...)",
@@ -69,9 +66,44 @@ MODEL = {
     "get_model_path": "models are not mounted; Model(workspace, name).download() gives the path of a copy",
     "get_sas_urls": "models have no signed addresses; download them with Model.download",
 }
+DATASTORE = {
+    "register_azure_data_lake": _STORAGE,
+    "register_azure_data_lake_gen2": _STORAGE,
+    "register_azure_my_sql": _STORAGE,
+    "register_azure_postgre_sql": _STORAGE,
+    "register_azure_sql_database": _STORAGE,
+    "register_dbfs": _STORAGE,
+    "register_hdfs": _STORAGE,
+    "sas_token": "datastores have no credentials of their own; the server's tokens are those of `roost tokens`",
+    "account_key": "datastores have no credentials of their own; the server's tokens are those of `roost tokens`",
+    "blob_service": _STORAGE,
+    "file_service": _STORAGE,
+}
+DATASET = {
+    **dict.fromkeys(["archive", "auto_read_files", "compare_profiles", "create_snapshot", "definition", "definition_version", "delete_snapshot", "deprecate",
+                     "description", "diff", "from_binary_files", "generate_profile", "get", "get_all_snapshots", "get_definition", "get_definitions",
+                     "get_profile", "get_snapshot", "head", "id", "is_visible", "list", "name", "reactivate", "register", "sample", "state", "tags",
+                     "update", "update_definition", "workspace", "Scenario"], _OLD),
+    **dict.fromkeys(["from_delimited_files", "from_excel_files", "from_json_files", "from_pandas_dataframe", "from_parquet_files", "from_sql_query",
+                     "to_pandas_dataframe", "to_spark_dataframe"], TABULAR),
+}  # fmt: skip
+ANY_DATASET = {"get_partition_key_values": _FILES}
+FILE_DATASET = {
+    **ANY_DATASET,
+    **dict.fromkeys(["file_metadata", "filter", "random_split", "skip", "take", "take_sample"], _FILES),
+    "as_cache": "there is no data cache; use as_mount or as_download",
+    "hydrate": "there is no data cache; use as_mount or as_download",
+    "as_hdfs": "there is no HDFS; use as_mount or as_download",
+}
+CONSUMPTION = {"as_hdfs": "there is no HDFS; use as_mount or as_download"}
+OUTPUT = {"read_delimited_files": TABULAR, "read_parquet_files": TABULAR}
+DATA = {
+    "DataType": TABULAR,
+    "HDFSOutputDatasetConfig": "there is no HDFS; use OutputFileDatasetConfig",
+    "LinkFileOutputDatasetConfig": "an output is files; use OutputFileDatasetConfig",
+    "LinkTabularOutputDatasetConfig": "an output is files; use OutputFileDatasetConfig",
+}
 CORE = {
-    "Datastore": _DATA,
-    "Dataset": _DATA,
     "Keyvault": _SECRETS,
     "Image": SERVICES,
     "LinkedService": "there are no linked services",

@@ -7,6 +7,7 @@ import pathlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from azureml.core import _runconfig_data
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import UserErrorException
@@ -53,6 +54,7 @@ def write(config: RunConfiguration, file: pathlib.Path) -> None:
     for name, section, keys in (("mpi", config.mpi, _MPI), ("pytorch", config.pytorch, _PYTORCH), ("tensorflow", config.tensorflow, _TENSORFLOW)):
         if section is not None:
             content[name] = _pick(section, keys)
+    content.update(_runconfig_data.written(config))
     if config.resources is not None:
         content["resources"] = config.resources.serialize()
     try:
@@ -85,6 +87,7 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     for name in ("mpi", "pytorch", "tensorflow"):
         layouts[name] = reader.section(content, name)
     resources = reader.section(content, "resources")
+    _runconfig_data.read(config, content, lambda said: UserErrorException(f"{file}: {said}"), reader.unknown)
     reader.fill(config, content, _TOP, "")
     config.arguments, config.node_count = list(config.arguments or []), config.node_count or 1
     if resources:

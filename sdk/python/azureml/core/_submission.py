@@ -21,6 +21,7 @@ from roost.git import git_properties
 from roost.snapshot import MAX_FILES, SnapshotError, read_folder, send_files
 
 if TYPE_CHECKING:
+    from azureml.core._inputs import RunData
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
 
@@ -34,8 +35,11 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
         raise not_here(f"submitting a {type(config).__name__}", "runs are submitted with a ScriptRunConfig or an estimator")
     if more:
         raise UserErrorException(f"submit does not take {', '.join(sorted(more))} for a ScriptRunConfig")
+    from azureml.core._inputs import RunData
+
     client = experiment.workspace._client
-    body = _definition(config, is_local=_environment_wire.is_local(client))
+    data = RunData(experiment.workspace, config.run_config)
+    body = _definition(config, data, is_local=_environment_wire.is_local(client))
     body["experiment"] = experiment.name
     if tags:
         body["tags"] = {str(key): None if value is None else str(value) for key, value in tags.items()}
@@ -43,6 +47,7 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
         body["parent"] = parent
     if config.run_config._wants_gpu and config.run_config.target == "local":
         _ask_for_gpu(client, body)
+    body.update(data.body())
     body["snapshot"] = send_folder(client, config.source_directory)
     body["properties"] = {**git_properties(config.source_directory), **body.get("properties", {})}
     try:
@@ -56,6 +61,7 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
         raise ServiceException(error.message, error.status) from error
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
+    data.submitted(run.id, row["definition"])
     return run
 
 
@@ -69,10 +75,10 @@ def send_folder(client: Client, folder: str | os.PathLike) -> str:
         raise ServiceException(error.message, error.status) from error
 
 
-def _definition(config: ScriptRunConfig, is_local: bool) -> dict[str, Any]:
+def _definition(config: ScriptRunConfig, data: RunData, is_local: bool) -> dict[str, Any]:
     run = config.run_config
     _refuse_what_is_not_here(run)
-    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config)}
+    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config, data)}
     if run.max_run_duration_seconds is not None:
         body["time_limit_seconds"] = run.max_run_duration_seconds
     environment = _environment_wire.for_run(run.environment, run.docker, is_local, run.target)
@@ -106,38 +112,33 @@ def _ask_for_gpu(client: Client, body: dict[str, Any]) -> None:
         body.setdefault("properties", {})["roost.gpu_substitution"] = said
 
 
-def _what_runs(config: ScriptRunConfig) -> dict[str, Any]:
+def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
     if bool(config.script) == bool(config.command):
         raise ExperimentExecutionException("a ScriptRunConfig needs a script or a command" + (", not both" if config.script else ""))
-    arguments = [_text(item, "arguments") for item in config.arguments]
     if config.command:
         words = [config.command] if isinstance(config.command, str) else config.command
-        if arguments:
-            raise ExperimentExecutionException("arguments go with a script; write them into the command itself")
-        return {"command": " ".join(_text(word, "command") for word in words)}
+        extra = ["arguments"] * bool(config.arguments) + ["resume_from"] * (config.resume_from is not None)
+        if extra:
+            raise ExperimentExecutionException(f"{' and '.join(extra)} go with a script; write them into the command itself")
+        return {"command": " ".join(data.texts(words, "command"))}
     script = pathlib.PurePath(config.script)
     if not pathlib.Path(config.source_directory, script).is_file():
         raise ExperimentExecutionException(f"script path doesn't exist. The script should be inside the source directory: {script} in {config.source_directory}")
-    if any(_VARIABLE.search(item) for item in arguments):
+    arguments = data.texts(config.arguments, "arguments")
+    if config.resume_from is not None:
+        arguments += data.resume(config.resume_from)
+    if any(_VARIABLE.search(item.replace("$AZUREML_DATAREFERENCE_", "")) for item in arguments):
         warn("arguments of a script are given to it as they are; variables like $NAME are expanded in `command` only")
     return {"script": script.as_posix(), "arguments": arguments}
-
-
-def _text(item: Any, where: str) -> str:
-    if item is None or isinstance(item, (list, tuple, dict, set)) or not isinstance(item, (str, int, float, os.PathLike)):
-        raise UserErrorException(f"an item of {where} must be a text or a number, not {type(item).__name__}; datasets and data references are not here")
-    return str(item)
 
 
 def _refuse_what_is_not_here(run: RunConfiguration) -> None:
     if run.mpi or run.pytorch or run.tensorflow or run.node_count != 1:
         raise not_here("starting a run as several processes", "the configuration is checked and kept, but a run is one process; on one machine "
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
-    if run.data or run.output_data or run.data_references:
-        raise not_here("data of a run configuration", "there are no datastores and datasets; give scripts absolute paths of the server's machine")
     ignored = ["priority"] * (run.priority is not None)
     ignored += ["history.output_collection"] * (not run.history.output_collection)
     ignored += ["history.snapshot_project"] * (not run.history.snapshot_project)
     ignored += ["history.directories_to_watch"] * (set(run.history.directories_to_watch) != {"logs"})
     if ignored:
-        warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept")  # fmt: skip
+        warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept")

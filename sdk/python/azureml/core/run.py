@@ -238,6 +238,23 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         environment.environment_variables = {**environment.environment_variables, **(definition["environment_variables"] or {})}
         return environment
 
+    # -- data -------------------------------------------------------------------------------------------------------
+
+    @property
+    def input_datasets(self) -> dict:
+        """By name: inside the run the local path of an input that is mounted or downloaded, and the FileDataset of a direct one;
+        seen from outside the dataset that the run read."""
+        from azureml.core._run_data import input_datasets
+
+        return input_datasets(self)
+
+    @property
+    def output_datasets(self) -> dict:
+        """By name: inside the run the folder to write into; seen from outside the FileDataset that was kept, once the run is over."""
+        from azureml.core._run_data import output_datasets
+
+        return output_datasets(self)
+
     # -- tags and properties ----------------------------------------------------------------------------------------
 
     def tag(self, key: str, value: str | None = None) -> None:

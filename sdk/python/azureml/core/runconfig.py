@@ -7,14 +7,18 @@ import pathlib
 from typing import Any
 
 from azureml.core import _runconfig_file
+from azureml.core._runconfig_data import (  # noqa: F401
+    Data, DataLocation, DataPath, DataReferenceConfiguration, Dataset, GlobsOptions, OutputData, OutputOptions, RegistrationOptions, UploadOptions,
+)  # fmt: skip
 from azureml.core._settings import Settings
 from azureml.core.compute_target import AbstractComputeTarget
 from azureml.core.environment import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE, Environment
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import RunConfigurationException, UserErrorException
 
-__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "DockerConfiguration", "Environment", "HistoryConfiguration", "MpiConfiguration",
-           "PyTorchConfiguration", "RunConfiguration", "TensorflowConfiguration"]  # fmt: skip
+__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "Data", "DataLocation", "DataPath", "DataReferenceConfiguration", "Dataset", "DockerConfiguration",
+           "Environment", "GlobsOptions", "HistoryConfiguration", "MpiConfiguration", "OutputData", "OutputOptions", "PyTorchConfiguration",
+           "RegistrationOptions", "RunConfiguration", "TensorflowConfiguration", "UploadOptions"]  # fmt: skip
 DEFAULT_SECONDS = 2_592_000  # 30 days
 
 

@@ -16,10 +16,12 @@ from roost.client import Client, RoostError
 if TYPE_CHECKING:
     from azureml.core.authentication import AbstractAuthentication
     from azureml.core.compute import ComputeTarget
+    from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
     from azureml.core.run import Run
+    from azureml.data.file_dataset import FileDataset
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w-]{1,31}", re.ASCII)
 _DEFAULT = ("local", "local", "roost")  # what the server itself tells its runs
@@ -188,6 +190,29 @@ class Workspace(_not_here.KnownMissing):
         from azureml.core.model import Model
 
         return {model.name: model for model in Model.list(self, latest=True)}
+
+    @property
+    def datastores(self) -> dict[str, Datastore]:
+        from azureml.core.datastore import all_datastores
+
+        return all_datastores(self)
+
+    @property
+    def datasets(self) -> dict[str, FileDataset]:
+        """The newest version of each by name."""
+        from azureml.core.dataset import Dataset
+
+        return Dataset.get_all(self)
+
+    def get_default_datastore(self) -> Datastore:
+        from azureml.core.datastore import Datastore
+
+        return Datastore(self)
+
+    def set_default_datastore(self, name: str) -> None:
+        from azureml.core.datastore import Datastore
+
+        Datastore(self, name).set_as_default()
 
     def get_run(self, run_id: str) -> Run:
         from azureml.core.run import Run
