@@ -67,6 +67,18 @@ def test_web_addresses_are_registered_at_submit(submit, data_server):
     assert data_server.datasets[definition["inputs"]["web"]["dataset"]]["paths"] == [{"url": "https://example.org/a.csv"}]
 
 
+def test_the_same_data_twice_is_one_input(submit, images, data_ws, store):
+    images.register(data_ws, "birds")
+    found = [Dataset.get_by_name(data_ws, "birds") for _ in range(2)]
+    made = OutputFileDatasetConfig("made", (store, "images"))
+    submit([made])
+    definition = submit([each.as_mount() for each in found] + [each.as_named_input("birds").as_mount() for each in found] + [made.as_mount().as_input("m"), made.as_input("m")])
+    assert len(definition["inputs"]) == 3
+    other = Dataset.File.from_files((store, "images/a.png")).register(data_ws, "birds", create_new_version=True)
+    with pytest.raises(UserErrorException, match="have the name 'birds'"):
+        submit([found[0].as_named_input("birds"), other.as_named_input("birds")])
+
+
 def test_one_name_for_two_things_is_refused(submit, images, store, data_server):
     for one, other in [(images.as_named_input("x").as_mount(), images.as_named_input("x").as_download()), (images.as_named_input("x"), OutputFileDatasetConfig("x")),
                        (store.path("a", "x"), store.path("b", "x"))]:  # fmt: skip
@@ -192,6 +204,7 @@ def test_data_of_a_run_configuration(submit, images, store, data_ws, data_server
     assert data_server.datasets[inputs["five"]["dataset"]]["paths"] == [{"url": "https://example.org/x"}]
     assert definition["outputs"]["made"]["path"] == "made" and definition["outputs"]["other"]["mode"] == "upload"
     for change, said in [
+        (lambda run: (run.data.update(x=images.as_mount()), run.data_references.update(x=store.as_mount())), "have the name 'x'"),
         (lambda run: run.data.update(x=1), "the input 'x' must be"),
         (lambda run: run.data.update(x=Data()), "has no data_location"),
         (lambda run: run.data.update(x=Data(DataLocation(uri="https://example.org/x"), environment_variable_name="y")), "has its name"),

@@ -118,8 +118,8 @@ def test_what_is_written_is_found_again(ws, tmp_path, monkeypatch):
     (tmp_path / "elsewhere/deep").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere/deep")
     again = Workspace.from_config()
-    details = again.get_details()
-    assert details == {**ws.get_details(), "server": details["server"]}
+    first, second = ws.get_details(), again.get_details()
+    assert first.pop("server")["epoch"] == second.pop("server")["epoch"] and first == second
     ws.write_config(".", "other.json")
     assert Workspace.from_config(".azureml/other.json").name == "mine"
 

@@ -35,8 +35,9 @@ class RunData:
         self._workspace = workspace
         self._inputs: dict[str, Any] = {}
         self._outputs: dict[str, Any] = {}
-        for name, item in {**run.data, **run.data_references}.items():
-            self._take_input(str(name), item)
+        for section in (run.data, run.data_references):
+            for name, item in section.items():
+                self._take_input(str(name), item)
         for name, item in run.output_data.items():
             if not isinstance(item, (OutputData, OutputFileDatasetConfig)):
                 raise UserErrorException(f"output_data['{name}'] must be an OutputFileDatasetConfig or an OutputData, not {type(item).__name__}")
@@ -111,7 +112,7 @@ class RunData:
             settings = as_settings(item)
             if not settings.datastore_name:
                 raise UserErrorException(f"the data reference '{name}' names no datastore")
-            return _entry(checked_mode(settings.mode, MODES), settings.path_on_compute, settings.overwrite, datastore=settings.datastore_name,
+            return _entry(checked_mode(settings.mode, ("mount", "download")), settings.path_on_compute, settings.overwrite, datastore=settings.datastore_name,
                           path=relative(settings.path_on_datastore))  # fmt: skip
         return self._settings(name, item)
 
@@ -207,4 +208,12 @@ def _same(one: Any, other: Any) -> bool:
         one = one.to_config()
     if isinstance(other, DataReference):
         other = other.to_config()
-    return type(one) is type(other) and vars(one) == vars(other)
+    return type(one) is type(other) and _told(one) == _told(other)
+
+
+def _told(item: Any) -> dict:
+    """Its settings; datasets are the same when they are of the same data."""
+    told = dict(vars(item))
+    if isinstance(item, DatasetConsumptionConfig) and hasattr(item.dataset, "_identity"):
+        told["dataset"] = item.dataset._identity()
+    return told

@@ -180,8 +180,12 @@ class AbstractDataset(KnownMissing):
 
     def _input(self, mode: str, path_on_compute: str | None) -> DatasetConsumptionConfig:
         """Named after what it asks for, so that the same twice is one input."""
-        told = json.dumps([self._paths, self._workspace and self._workspace._client.url, mode, path_on_compute], sort_keys=True)
+        told = json.dumps([self._identity(), mode, path_on_compute])
         return DatasetConsumptionConfig(f"input_{hashlib.blake2b(told.encode(), digest_size=4).hexdigest()}", self, mode, path_on_compute)
+
+    def _identity(self) -> str:
+        """The same for the same data."""
+        return self.id or json.dumps([self._paths, self._workspace and self._workspace._client.url], sort_keys=True)
 
     def __repr__(self) -> str:
         named = f"{self.name}:{self.version}, " if self.name else ""
