@@ -31,6 +31,7 @@ class FakeService:
         self.log = "Collecting torch\n"
         self.compute: dict[str, dict] = {}
         self.runs: list[dict] = []
+        self.substituted: str | None = None  # what a run gets told of its GPU
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -182,7 +183,8 @@ class FakeService:
         target = body["compute_target"]
         if target != "local" and target not in self.compute:
             raise No(400, f"there is no compute target '{target}'", "compute_target")
-        return 201, {"run_id": f"r{len(self.runs)}", "definition": body}
+        properties = {"roost.gpu_substitution": self.substituted} if self.substituted else {}
+        return 201, {"run_id": f"r{len(self.runs)}", "definition": body, "properties": {**body.get("properties", {}), **properties}}
 
     def GET_runs(self, parts, body, query):
         rows = [{"run_id": f"r{at}", "kind": "managed", "status": status, "tags": {}, "properties": {}} for at, status in enumerate(("Running", "Completed"))]

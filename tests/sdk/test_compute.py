@@ -1,5 +1,8 @@
 """Clusters: found, created, waited for, changed, deleted."""
 
+import time
+import warnings
+
 import pytest
 
 from azureml.core import ComputeTarget, Experiment, ScriptRunConfig
@@ -140,6 +143,10 @@ def test_submitting_to_a_cluster(fake, fake_ws, project):
     target = article(fake_ws)
     Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", compute_target=target))
     assert fake.runs[-1]["compute_target"] == "gpu-cluster" and "resources" not in fake.runs[-1]
+    fake.substituted = "STANDARD_NC6 promises 1 GPU; this machine has none, so the run has CPUs only"
+    with pytest.warns(UserWarning, match="STANDARD_NC6 promises 1 GPU") as caught:
+        Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", compute_target=target))
+    assert len(caught) == 1 and caught[0].filename == __file__
     with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound: there is no compute target 'nothing'"):
         Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", compute_target="nothing"))
 
@@ -163,7 +170,7 @@ def test_a_server_in_trouble_is_no_missing_target(fake, fake_ws):
         fake_ws.compute_targets
 
 
-def test_the_server_itself(ws):
+def test_the_server_itself(ws, project):
     """The whole life of a cluster on the real server."""
     from roost.client import RoostError
 
@@ -183,6 +190,16 @@ def test_the_server_itself(ws):
     assert target.scale_settings.maximum_node_count == 3 and len(target.list_nodes()) <= 3
     assert any(size["name"].upper() == "STANDARD_NC6" for size in AmlCompute.supported_vmsizes(ws))
     assert list(target.get_active_runs()) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the GPU that this machine may not have
+        run = Experiment(ws, "e").submit(ScriptRunConfig(project({"a.py": "import time; time.sleep(600)"}), "a.py", compute_target=target))
+    assert [each.id for each in target.get_active_runs()] == [run.id] and run.get_details()["target"] == "of-the-tests"
+    deadline = time.monotonic() + 60
+    while not any(node["runId"] == run.id for node in target.list_nodes()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [(node["nodeState"], node["runId"]) for node in target.list_nodes()] == [("running", run.id)]
+    run.cancel()
+    assert run.wait_for_completion(wait_post_processing=True)["status"] == "Canceled"
     target.delete()
     target.wait_for_completion(is_delete_operation=True, timeout_in_minutes=1)
     with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound"):

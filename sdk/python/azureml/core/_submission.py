@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
 
+_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -62,6 +63,9 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
     data.submitted(run.id, row["definition"])
+    substituted = (row.get("properties") or {}).get(_SUBSTITUTION)
+    if substituted and _SUBSTITUTION not in body["properties"]:
+        warn(substituted)  # by the server, for a cluster's node
     return run
 
 
@@ -109,7 +113,7 @@ def _ask_for_gpu(client: Client, body: dict[str, Any]) -> None:
     else:
         said = "use_gpu asks for a GPU; the server's machine has none, so the run has CPUs only"
         warn(said)
-        body.setdefault("properties", {})["roost.gpu_substitution"] = said
+        body.setdefault("properties", {})[_SUBSTITUTION] = said
 
 
 def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
