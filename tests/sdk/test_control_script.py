@@ -16,7 +16,7 @@ from harness import SDK
 from sdk.support import write_config
 
 from azureml.core import Environment, Experiment, Model, Run, ScriptRun, ScriptRunConfig
-from azureml.core.runconfig import DockerConfiguration, MpiConfiguration, PyTorchConfiguration, RunConfiguration
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, RunConfiguration
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import (
     ActivityFailedException,
@@ -234,12 +234,11 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         (ScriptRunConfig(source), ExperimentExecutionException, "needs a script or a command"),
         (ScriptRunConfig(source, "a.py", command="true"), ExperimentExecutionException, "not both"),
         (ScriptRunConfig(source, command="true", arguments=[1]), ExperimentExecutionException, "arguments go with a script"),
-        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "datasets"),
+        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "not object"),
         (ScriptRunConfig(source, "a.py", compute_target="gpu-cluster"), ComputeTargetException, "gpu-cluster"),
         (ScriptRunConfig(source, "a.py", distributed_job_config=MpiConfiguration(2)), NotImplementedError, "torchrun"),
-        (ScriptRunConfig(source, "a.py", docker_runtime_config=DockerConfiguration(use_docker=True)), NotImplementedError, "container"),
-        (configured(conda), NotImplementedError, "user_managed_dependencies"),
-        (configured(lambda config: config.run_config.data.update(x=1)), NotImplementedError, "datastores"),
+        (configured(conda), UserErrorException, "must be CondaDependencies, not dict"),
+        (configured(lambda config: config.run_config.data.update(x=1)), UserErrorException, "the input 'x' must be"),
         ("a.py", NotImplementedError, "ScriptRunConfig"),
     ]:
         with pytest.raises(error, match=said):
@@ -248,8 +247,8 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         experiment.submit(ScriptRunConfig(source, "a.py"), regenerate_outputs=True)
     with pytest.warns(UserWarning, match="priority"):
         experiment.submit(configured(lambda config: setattr(config.run_config, "priority", 1))).wait_for_completion()
-    with pytest.warns(UserWarning, match="docker section has no meaning"):
-        experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "base_image", "x"))).wait_for_completion()
+    with pytest.warns(UserWarning, match="docker settings have no meaning"):
+        experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "shm_size", "8g"))).wait_for_completion()
     with pytest.warns(UserWarning, match=r"\$NAME"):
         experiment.submit(ScriptRunConfig(source, "a.py", ["$RANK"])).wait_for_completion()
     assert len(list(experiment.get_runs())) == before + 3
@@ -305,8 +304,9 @@ def test_an_interactive_run(experiment, project, monkeypatch):
     assert cancelled.status == "Canceled"
     with pytest.raises(UserErrorException, match="not submitted"):
         run.get_environment()
-    with pytest.raises(NotImplementedError, match="Run.input_datasets is not here"):
-        run.input_datasets
+    with pytest.raises(NotImplementedError, match="Run.get_secret is not here"):
+        run.get_secret("x")
+    assert run.input_datasets == {} == run.output_datasets
     assert Model(experiment.workspace, run_id=run.id).name == "by-hand"
 
 
