@@ -98,7 +98,8 @@ const std::vector<Route>& Table() {
            GetModelFile),
       Make(kGet, "/api/v1/models/{name}/versions/{version}/archive", kShared, {}, GetModelArchive),
 
-      Make(kGet, "/api/v1/environments", kShared, kPage, ListEnvironments),
+      Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},
+           ListEnvironments),
       Make(kPost, "/api/v1/environments", kUser, {}, RegisterEnvironment),
       Make(kGet, "/api/v1/environments/{name}", kShared, {}, GetEnvironment),
       Make(kGet, "/api/v1/environments/{name}/versions/{version}", kShared, {},

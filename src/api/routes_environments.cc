@@ -5,6 +5,7 @@
 #include "api/handlers.h"
 #include "api/http_url.h"
 #include "base/log_file.h"
+#include "spec/curated_environments.h"
 #include "store/environments.h"
 
 namespace roost::api {
@@ -36,7 +37,8 @@ const char* StateText(EnvironmentCache::BuildState state) {
 
 bool NeedsBuild(const spec::EnvironmentDefinition& definition) {
   const spec::EnvironmentKind kind = definition.Kind();
-  return kind == spec::EnvironmentKind::kConda || kind == spec::EnvironmentKind::kPip;
+  return kind == spec::EnvironmentKind::kConda || kind == spec::EnvironmentKind::kPip ||
+         kind == spec::EnvironmentKind::kImage;
 }
 
 Result<BuildView> ViewOf(Services& services, const spec::EnvironmentDefinition& definition) {
@@ -51,10 +53,33 @@ Result<BuildView> ViewOf(Services& services, const spec::EnvironmentDefinition& 
   return BuildView{key, status.state, status.error};
 }
 
+Json CuratedJson(Services& services, const spec::CuratedEnvironment& curated) {
+  const bool is_served = curated.unavailable.empty();
+  const auto view = is_served ? ViewOf(services, curated.definition) : Result<BuildView>();
+  return {{"name", curated.name},
+          {"version", is_served ? curated.definition.version : "1"},
+          {"curated", true},
+          {"description", is_served ? curated.description : curated.unavailable},
+          {"digest", is_served ? Json(curated.definition.Id().ToText()) : Json()},
+          {"key", view ? TextOrNull(view->key) : Json()},
+          {"ready", is_served && view && view->state == EnvironmentCache::BuildState::kReady},
+          {"definition", is_served ? spec::ToJson(curated.definition) : Json()},
+          {"created_at", Json()}};
+}
+
+// kNotFound when the table has no such name.
+Result<Json> FindCuratedJson(Services& services, const std::string& name) {
+  if (const auto* curated = spec::FindCurated(name)) return CuratedJson(services, *curated);
+  return Fail(ErrorCode::kNotFound, "There is no curated environment named '" + name +
+                                        "'. `roost environments list --curated` shows all.");
+}
+
 Json VersionJson(Services& services, const store::EnvironmentVersion& version) {
   const auto view = ViewOf(services, version.definition);
   return {{"name", version.name},
           {"version", std::to_string(version.version)},
+          {"curated", false},
+          {"description", ""},
           {"digest", version.definition.Id().ToText()},
           {"key", view ? TextOrNull(view->key) : Json()},
           {"ready", view && view->state == EnvironmentCache::BuildState::kReady},
@@ -128,12 +153,22 @@ Result<Json> BuildOfKey(Services& services, const std::string& key) {
 Result<Response> ListEnvironments(Services& services, Request& request) {
   ROOST_ASSIGN(const std::size_t limit, QueryLimit(request));
   ROOST_ASSIGN(const std::string after, ReadPageToken(request));
+  const bool asks = request.QueryValue("curated").has_value();
+  ROOST_ASSIGN(const bool only_curated, QueryBool(request, "curated"));
   ROOST_ASSIGN(auto versions, services.store.environments().List(after, limit + 1));
-  const bool more = versions.size() > limit;
+  const bool more = versions.size() > limit && !only_curated;
   if (more) versions.pop_back();
   Json items = Json::array();
-  for (const store::EnvironmentVersion& version : versions) {
-    items.push_back(VersionJson(services, version));
+  if (!only_curated) {
+    for (const store::EnvironmentVersion& version : versions) {
+      items.push_back(VersionJson(services, version));
+    }
+  }
+  // The table comes with the last page.
+  if (!more && (only_curated || !asks)) {
+    for (const auto& curated : spec::CuratedEnvironments()) {
+      items.push_back(CuratedJson(services, curated));
+    }
   }
   return ListResponse(std::move(items), more ? PageToken(versions.back().name) : "");
 }
@@ -143,6 +178,11 @@ Result<Response> RegisterEnvironment(Services& services, Request& request) {
   ROOST_ASSIGN(const spec::EnvironmentDefinition definition,
                spec::ParseEnvironmentDefinition(body));
   if (definition.name.empty()) return BadField("name", "is required");
+  if (spec::IsCuratedName(definition.name)) {
+    ROOST_TRY(spec::ResolveCurated(definition));
+    ROOST_ASSIGN(const Json curated, FindCuratedJson(services, definition.name));
+    return JsonResponse(200, curated);
+  }
   if (definition.IsReference()) {
     return BadField("python",
                     "or `docker` or `environment_variables` is required: the "
@@ -159,6 +199,10 @@ Result<Response> RegisterEnvironment(Services& services, Request& request) {
 
 Result<Response> GetEnvironment(Services& services, Request& request) {
   const std::string& name = request.parameters[0];
+  if (spec::IsCuratedName(name)) {
+    ROOST_ASSIGN(Json curated, FindCuratedJson(services, name));
+    return JsonResponse(200, {{"name", name}, {"versions", Json::array({std::move(curated)})}});
+  }
   ROOST_ASSIGN(const auto versions, services.store.environments().Versions(name));
   Json items = Json::array();
   for (const auto& version : versions) items.push_back(VersionJson(services, version));
@@ -168,6 +212,15 @@ Result<Response> GetEnvironment(Services& services, Request& request) {
 Result<Response> GetEnvironmentVersion(Services& services, Request& request) {
   spec::EnvironmentDefinition reference;
   reference.name = request.parameters[0];
+  if (spec::IsCuratedName(reference.name)) {
+    ROOST_ASSIGN(const Json curated, FindCuratedJson(services, reference.name));
+    if (request.parameters[1] == "latest" || curated["version"] == request.parameters[1]) {
+      return JsonResponse(200, curated);
+    }
+    return Fail(ErrorCode::kNotFound, "The curated environment '" + reference.name +
+                                          "' has the version " +
+                                          curated["version"].get<std::string>() + " alone.");
+  }
   reference.version = request.parameters[1];
   std::optional<std::int64_t> number;
   if (reference.version != "latest") {

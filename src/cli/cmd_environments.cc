@@ -40,8 +40,34 @@ std::string KindText(const json& definition) {
                                                                                        : "image";
 }
 
-Result<int> ListEnvironments(client::Client& client, bool as_json) {
-  ROOST_ASSIGN(const json named, client.GetItems("/environments", {}, 0));
+struct ListOptions {
+  bool as_json = false;
+  bool curated = false;
+};
+
+Result<int> ListCurated(client::Client& client, bool as_json) {
+  ROOST_ASSIGN(const json curated, client.GetItems("/environments", {{"curated", "true"}}, 0));
+  if (as_json) {
+    ROOST_TRY(PrintJson({{"items", curated}}));
+    return 0;
+  }
+  Table table({{"ENVIRONMENT"}, {"READY"}, {"WHAT IT IS HERE", false, true}});
+  for (const json& one : curated) {
+    const bool served = one.contains("definition") && !one["definition"].is_null();
+    table.AddRow({Text(one, "name"),
+                  !served                     ? "never"
+                  : one.value("ready", false) ? "yes"
+                                              : "no",
+                  Text(one, "description")});
+  }
+  ROOST_TRY(table.Print());
+  return 0;
+}
+
+Result<int> ListEnvironments(client::Client& client, const ListOptions& options) {
+  if (options.curated) return ListCurated(client, options.as_json);
+  const bool as_json = options.as_json;
+  ROOST_ASSIGN(const json named, client.GetItems("/environments", {{"curated", "false"}}, 0));
   ROOST_ASSIGN(const json listed, client.Get("/environment-builds"));
   const json builds = listed.value("items", json::array());
   if (as_json) {
@@ -49,7 +75,7 @@ Result<int> ListEnvironments(client::Client& client, bool as_json) {
     return 0;
   }
   if (named.empty() && builds.empty()) {
-    ROOST_TRY(WriteOut("No environment is registered or built yet.\n"));
+    ROOST_TRY(WriteOut("No environment is registered or built yet; --curated lists Azure ML's.\n"));
     return 0;
   }
   if (!named.empty()) {
@@ -177,15 +203,16 @@ Result<int> Prune(client::Client& client, const PruneOptions& options) {
 }  // namespace
 
 void AddEnvironmentsCommands(CLI::App& app, Context& context) {
-  auto as_json = std::make_shared<bool>(false);
+  auto listed = std::make_shared<ListOptions>();
   CLI::App* environments = AddClientCommand(
       app, context, "environments", "List, register, build and remove environments",
-      [as_json](client::Client& client) { return ListEnvironments(client, *as_json); });
-  environments->add_flag("--json", *as_json, "Print JSON");
+      [listed](client::Client& client) { return ListEnvironments(client, *listed); });
+  environments->add_flag("--json", listed->as_json, "Print JSON");
   CLI::App* list = AddClientCommand(
       *environments, context, "list", "The registered and the built ones",
-      [as_json](client::Client& client) { return ListEnvironments(client, *as_json); });
-  list->add_flag("--json", *as_json, "Print JSON");
+      [listed](client::Client& client) { return ListEnvironments(client, *listed); });
+  list->add_flag("--json", listed->as_json, "Print JSON");
+  list->add_flag("--curated", listed->curated, "Azure ML's names, and what stands for them here");
 
   auto name = std::make_shared<std::string>();
   AddClientCommand(*environments, context, "show", "A registered environment, as JSON",

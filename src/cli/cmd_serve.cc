@@ -104,6 +104,8 @@ Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings
   settings.extra_index_urls = options.extra_index_urls;
   settings.find_links = options.find_links;
   settings.no_index = options.no_index;
+  settings.relax_pins = options.relax_pins;
+  settings.containers = options.containers;
   if (!options.constraints.empty()) {
     settings.constraints = fs::absolute(options.constraints).lexically_normal();
     ROOST_TRY(ReadFile(settings.constraints));
@@ -250,6 +252,16 @@ void AddBuildOptions(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--constraints", options.constraints,
                   "File of versions that every environment keeps to")
+      ->group(kGroup);
+  command
+      .add_flag("--relax-pins", options.relax_pins,
+                "Versions that cannot be had become the nearest ones that can; the build log and "
+                "the run's properties say which")
+      ->group(kGroup);
+  command
+      .add_flag("--containers", options.containers,
+                "Conda and pip environments that ask for a container (docker.enabled) get one; "
+                "without, that is a hint")
       ->group(kGroup);
   command
       .add_option("--build-env", options.build_variables,

@@ -34,6 +34,8 @@ struct ServeOptions {
   std::string index_url, constraints, environments_size;
   std::vector<std::string> extra_index_urls, find_links, build_variables;
   bool no_index = false;
+  bool relax_pins = false;
+  bool containers = false;
 };
 
 inline constexpr int kDefaultPort = 7070;

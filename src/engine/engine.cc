@@ -68,10 +68,9 @@ Engine::State::State(store::Store& store_, EngineOptions options_, LauncherFacto
       free(total),
       clusters(store.compute_targets(), clock),
       hook(options.on_run_end, clock_),
+      runner(options.environment_runner != nullptr ? *options.environment_runner : process_runner),
       cache(std::make_unique<environments::EnvironmentCache>(
-          BuildSettingsOf(options, store_.data_folder()),
-          options.environment_runner != nullptr ? *options.environment_runner : process_runner,
-          clock_)) {}
+          BuildSettingsOf(options, store_.data_folder()), runner, clock_)) {}
 
 Status Engine::State::Start() {
   launcher =

@@ -142,6 +142,7 @@ struct Engine::State {
   void Launch(RunKey key);
   Status RecordLaunch(LiveRun& live, const std::string& token);
   spec::LaunchRequest MakeRequest(const LiveRun& live, const std::string& token) const;
+  void PutIntoImage(const LiveRun& live, spec::LaunchRequest& request) const;
   void FailToStart(RunKey key, const char* code, const std::string& why);
 
   // supervise.cc: launch events -> states.
@@ -202,6 +203,7 @@ struct Engine::State {
 
   // Last, so that it goes first: its builds tell the loop how they ended.
   environments::ProcessRunner process_runner;
+  environments::CommandRunner& runner;  // that of the options, else the one above
   const std::unique_ptr<environments::EnvironmentCache> cache;
 };
 

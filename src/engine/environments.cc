@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "engine/engine_state.h"
+#include "spec/curated_environments.h"
 
 namespace roost::engine {
 namespace {
@@ -51,9 +52,13 @@ std::map<std::string, std::string> EnvironmentProperties(
 
 Result<spec::EnvironmentDefinition> Engine::State::ResolveEnvironment(
     const spec::EnvironmentDefinition& asked) const {
+  if (spec::IsCuratedName(asked.name)) return spec::ResolveCurated(asked);
   if (!asked.IsReference()) return asked;
   ROOST_ASSIGN(const auto version, ParseVersion(asked));
   ROOST_ASSIGN(store::EnvironmentVersion found, store.environments().Get(asked.name, version));
+  // Whether and how a container is used may be said beside a reference.
+  found.definition.docker.enabled |= asked.docker.enabled;
+  if (!asked.docker.shm_size.empty()) found.definition.docker.shm_size = asked.docker.shm_size;
   return std::move(found.definition);
 }
 
@@ -63,12 +68,19 @@ Status Engine::State::FillInEnvironment(spec::RunDefinition* definition,
                                         std::vector<Problem>* problems) const {
   auto resolved = ResolveEnvironment(definition->environment);
   if (!resolved) {
-    if (resolved.error().code != ErrorCode::kNotFound) return Fail(resolved.error());
-    problems->push_back(
-        {"environment.name", resolved.error().message + " `roost environments list` shows all."});
+    if (resolved.error().code == ErrorCode::kNotFound) {
+      problems->push_back(
+          {"environment.name", resolved.error().message + " `roost environments list` shows all."});
+      return {};
+    }
+    if (resolved.error().code != ErrorCode::kInvalidArgument) return Fail(resolved.error());
+    problems->push_back({"environment.name", resolved.error().message});
     return {};
   }
   definition->environment = std::move(*resolved);
+  if (const auto* curated = spec::FindCurated(definition->environment.name)) {
+    definition->properties["roost.environment.curated"] = curated->description;
+  }
   const auto kind = definition->environment.Kind();
   const auto found = cache->Find(definition->environment);
   if (!found) {

@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "engine/engine_state.h"
 #include "engine/prepare.h"
+#include "engine/run_container.h"
 #include "engine/run_environment.h"
 #include "store/launches.h"
 #include "store/tokens.h"
@@ -93,7 +96,25 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   request.time_limit_ms = live.definition.time_limit_seconds * 1000;
   request.grace_ms = options.grace_ms;
   request.memory_limit_mb = live.definition.resources.memory_mb;
+  if (live.environment && live.environment->container) PutIntoImage(live, request);
   return request;
+}
+
+void Engine::State::PutIntoImage(const LiveRun& live, spec::LaunchRequest& request) const {
+  ContainerRun run;
+  run.name = fmt::format("{}-{}", live.run.id.value(), live.attempt);
+  if (!options.sdk_python_folder.empty()) run.read_only.push_back(options.sdk_python_folder);
+  run.gpus = live.gpus;
+  run.tool_environment = options.environments.variables;
+  if (live.definition.script.empty()) {
+    request.argv = CommandInContainer(live.definition.command);
+  } else if (request.argv.front().empty()) {
+    request.argv.front() = "python";  // the image has none that was found; its own error says so
+  }
+  const auto notes = PutIntoContainer(*live.environment->container, run, LayoutOf(live), request);
+  for (const std::string& note : notes) {
+    LogWarning("container_note", {{"run", live.run.id.value()}, {"note", note}});
+  }
 }
 
 // Row first, then the state, then the launcher: a death in between is found by recovery, which

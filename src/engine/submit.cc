@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "spec/curated_environments.h"
 #include "store/environments.h"
 #include "store/experiments.h"
 #include "store/snapshots.h"
@@ -99,7 +100,8 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
                                                    const std::string& idempotency_key,
                                                    const std::string& request_digest) {
   ROOST_ASSIGN(spec::RunDefinition definition, Check(asked));
-  if (!asked.environment.name.empty() && !asked.environment.IsReference()) {
+  if (!asked.environment.name.empty() && !asked.environment.IsReference() &&
+      !spec::IsCuratedName(asked.environment.name)) {
     // Under its name others can ask for it, and this run says which version it had.
     ROOST_ASSIGN(const auto registered, store.environments().Register(asked.environment));
     definition.environment.version = std::to_string(registered.version.version);

@@ -253,6 +253,8 @@ bool EnvironmentDefinition::IsReference() const {
   EnvironmentDefinition bare;
   bare.name = name;
   bare.version = version;
+  bare.docker.enabled = docker.enabled;
+  bare.docker.shm_size = docker.shm_size;
   return !name.empty() && *this == bare;
 }
 

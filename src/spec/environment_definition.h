@@ -59,7 +59,8 @@ struct EnvironmentDefinition {
   std::map<std::string, std::string> environment_variables;  // of the run's process
 
   EnvironmentKind Kind() const;
-  // A name with nothing to install or set: it stands for what is registered under it.
+  // A name with nothing to install or set, but perhaps docker's `enabled` and `shm_size`: it stands
+  // for what is registered under it.
   bool IsReference() const;
   // Everything but the labels, in one form for each meaning: JSON in which what has no order is
   // sorted. Two definitions are the same when their digests are.
