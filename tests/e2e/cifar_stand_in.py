@@ -1,4 +1,4 @@
-"""CIFAR-10's archive, as torchvision downloads it, with digits of two classes in it: 8,000 images of 3 x 32 x 32.
+"""CIFAR-10's archive, as torchvision downloads it, of other images: digits of two classes, 8,000 of 3 x 32 x 32.
 
 `REDIRECT` lets an unmodified script find it: torchvision's CIFAR10 then downloads this file and checks these digests.
 """
@@ -39,7 +39,7 @@ sys.meta_path.insert(0, CifarFinder)
 '''
 
 
-def write(folder: pathlib.Path, address: str) -> str:
+def write_digits(folder: pathlib.Path, address: str) -> str:
     """Writes the archive into a folder that is served at this address; gives the code that redirects torchvision to it."""
     import numpy as np
     from sklearn.datasets import load_digits
@@ -48,18 +48,29 @@ def write(folder: pathlib.Path, address: str) -> str:
     random = np.random.default_rng(0)
     of_class = [np.round(digits.images[digits.target == digit] * (255 / 16)).astype(np.uint8) for digit in (0, 1)]
 
-    def batch(count: int) -> bytes:
+    def images(count: int):
         labels = random.integers(0, 2, count)
         data = np.empty((count, 3, 32, 32), np.uint8)
         for number, label in enumerate(labels):
             image = of_class[label][random.integers(len(of_class[label]))].repeat(4, 0).repeat(4, 1)
             image = np.roll(image, random.integers(-2, 3, 2), (0, 1))
             data[number] = image * random.uniform(0.6, 1, 3)[:, None, None]
-        return pickle.dumps({"data": data.reshape(count, 3072), "labels": labels.tolist()}, protocol=2)
+        return data, labels
 
-    files = {f"data_batch_{number}": batch(PER_BATCH) for number in range(1, BATCHES + 1)}
-    files["test_batch"] = batch(400)
-    files["batches.meta"] = pickle.dumps({"label_names": ["zero", "one"] + [f"class {number}" for number in range(2, 10)]}, protocol=2)
+    names = ["zero", "one"] + [f"class {number}" for number in range(2, 10)]
+    return write(folder, address, images(BATCHES * PER_BATCH), images(400), names)
+
+
+def write(folder: pathlib.Path, address: str, train, test, names: list[str]) -> str:
+    """`train` and `test` are images [N, 3, 32, 32] of bytes and their class numbers."""
+
+    def batch(data, labels) -> bytes:
+        return pickle.dumps({"data": data.reshape(len(labels), 3072), "labels": [int(label) for label in labels]}, protocol=2)
+
+    share = len(train[1]) // BATCHES
+    files = {f"data_batch_{number + 1}": batch(*(part[number * share : (number + 1) * share] for part in train)) for number in range(BATCHES)}
+    files["test_batch"] = batch(*test)
+    files["batches.meta"] = pickle.dumps({"label_names": names}, protocol=2)
     archive = folder / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for name, content in files.items():

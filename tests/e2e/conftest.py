@@ -6,6 +6,7 @@ import functools
 import http.server
 import pathlib
 import threading
+import zipfile
 
 import pytest
 
@@ -46,9 +47,20 @@ def wheels(tmp_path_factory, web_folder) -> pathlib.Path:
     vision, needs_operators = real_torchvision.unpacked()
     before = real_torchvision.OPERATORS if needs_operators else "def before():\n    pass\n"
     wheelhouse.make_link(folder, "torchvision", f"{real_torchvision.version()}{wheelhouse.local_version('torch')}", ["torchvision"], vision,
-                         ["torch", "numpy", "pillow"], before=cifar_stand_in.write(*web_folder) + before)  # fmt: skip
+                         ["torch", "numpy", "pillow"], before=cifar_stand_in.write_digits(*web_folder) + before)  # fmt: skip
     for name, version in (("future", "1.0.0"), ("tensorboard", "2.20.0")):
         wheelhouse.make_wheel(folder, name, version, {f"{name}/__init__.py": ""}, modules=[name])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_torchvision(tmp_path_factory, wheels) -> pathlib.Path:
+    """A folder for PYTHONPATH that gives torchvision, with the digits for CIFAR-10, to the tests' own interpreter."""
+    folder = tmp_path_factory.mktemp("torchvision")
+    (wheel,) = wheels.glob("torchvision-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extract("_torchvision_link.py", folder)
+    (folder / "sitecustomize.py").write_text("import _torchvision_link\n")
     return folder
 
 

@@ -6,6 +6,7 @@ import that it lacks; distributed blocks are prepared, and submitting them is re
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -47,8 +48,6 @@ def conda_files() -> list[str]:
     """The article's two conda files: its own environment, and the one with Horovod."""
     if articles.is_at_hand():
         return [block.code for block in articles.of_text("at_scale") if block.language == "yaml"]
-    import json
-
     pip = [{"pip": [line for line in CONDA["dependencies"][1]["pip"] if not line.startswith(("future", "pillow"))] + ["horovod==0.19.5"]}]
     return [json.dumps(CONDA), json.dumps({**CONDA, "dependencies": [*CONDA["dependencies"][:1], *pip]})]
 
@@ -186,7 +185,9 @@ def test_training_at_scale(desk, articles_server, capsys):
     check_gpu(articles_server, run)
     check_training(run, 30)
     # The same again finds the environment ready.
-    again = script["Experiment"](script["ws"], "Tutorial-pytorch-birds").submit(script["src"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = script["Experiment"](script["ws"], "Tutorial-pytorch-birds").submit(script["src"])
     again.wait_for_completion(show_output=True)
     check_console(capsys.readouterr().out, again, built=False)
 
@@ -215,6 +216,8 @@ def test_training_at_scale(desk, articles_server, capsys):
 
 
 def test_the_tutorial(desk, articles_server, capsys):
+    from azureml.core import Run
+
     model, train, control, train_with_logging, excerpt = articles.python_of("tutorial")
     src = desk / "src"
     src.mkdir()
@@ -224,7 +227,7 @@ def test_the_tutorial(desk, articles_server, capsys):
     script = Script(capsys)
     # Its first part has made the cluster.
     script.run("from azureml.core import Workspace\nfrom azureml.core.compute import AmlCompute, ComputeTarget\nws = Workspace.from_config()\n"
-               "ComputeTarget.create(ws, 'cpu-cluster', AmlCompute.provisioning_configuration('STANDARD_D2_V2', max_nodes=1))")  # fmt: skip
+               "ComputeTarget.create(ws, 'cpu-cluster', AmlCompute.provisioning_configuration('STANDARD_A1_V2', max_nodes=1))")  # fmt: skip
 
     def submit():
         environment = {**os.environ, "PYTHONPATH": str(SDK)}
@@ -238,11 +241,11 @@ def test_the_tutorial(desk, articles_server, capsys):
         assert run["status"] == "Completed", (run["error"], log)
         losses = [float(found) for found in re.findall(r"epoch=\d, batch= *\d+: loss (\d+\.\d+)", log)]
         assert log.rstrip().endswith("Finished Training") and len(losses) == 2 and losses[1] < losses[0]
-        assert run["properties"]["roost.environment.curated"].startswith("AzureML-PyTorch-1.6-CPU") or "PyTorch 1.6" in run["properties"]["roost.environment.curated"]
+        assert "PyTorch 1.6" in run["properties"]["roost.environment.curated"]
         return run, losses
 
     first, _ = submit()
-    assert articles_server.client.get(f"/runs/{first['run_id']}")["metrics"] == {} if "metrics" in first else True
+    assert Run.get(script["ws"], first["run_id"]).get_metrics() == {}
     # Locally, in the environment that was built: data beside the source folder.
     python = next((articles_server.folder / "environments").glob(first["properties"]["roost.environment.key"] + "/bin/python"))
     (src / "train.py").write_text(train.replace("range(2)", "range(0)"))
@@ -255,8 +258,6 @@ def test_the_tutorial(desk, articles_server, capsys):
     assert all(line.strip() in lines for line in excerpt.splitlines() if line.strip() not in ("", "..."))
     (src / "train.py").write_text(train_with_logging)
     second, losses = submit()
-    from azureml.core import Run
-
     logged = Run.get(script["ws"], second["run_id"]).get_metrics()["loss"]
     assert [round(value, 2) for value in logged] == losses
 
