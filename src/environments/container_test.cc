@@ -190,13 +190,17 @@ TEST_F(ContainerCacheTest, OneThatIsOnTheMachineIsNotFetched) {
 
 TEST_F(ContainerCacheTest, ADockerfileIsBuiltUnderTheEnvironmentsName) {
   tools_.Add("podman");
-  const auto ready = Prepare(R"({"docker": {"base_dockerfile": "FROM x\nRUN y"}})");
+  auto ready = Prepare(R"({"docker": {"base_dockerfile": "FROM x\nRUN y"}})");
   ASSERT_TRUE(ready) << ready.error().message;
   const std::string key = EnvironmentCache::KeyOf(ready->digest);
   EXPECT_EQ(ready->container->image, "roost-environment:" + key);
   EXPECT_EQ(ReadFile(settings_.folder / key / ".roost/image/Dockerfile").value(),
             "FROM x\nRUN y\n");
   EXPECT_THAT(tools_.Calls(), HasSubstr("podman build --network host --tag roost-environment:"));
+  EXPECT_FALSE(cache_->Remove(key));  // in use
+  ready->lease.reset();
+  ASSERT_TRUE(cache_->Remove(key));
+  EXPECT_THAT(tools_.Calls(), HasSubstr("podman rmi roost-environment:" + key));
 }
 
 TEST_F(ContainerCacheTest, PackagesGoOnTopOfTheImageWhereTheOperatorAllowsIt) {
