@@ -78,6 +78,17 @@ TEST(RunInContainer, DockerGetsFoldersGpusSharedMemoryAndVariables) {
               ElementsAre("/usr/bin/docker", "rm", "--force", "run_1"));
 }
 
+TEST(RunInContainer, AnImageKeepsItsPathUnlessTheRunHasOneOfItsOwn) {
+  const ContainerImage image = Image(ContainerKind::kDocker, "/usr/bin/docker");
+  ContainerOptions options = Options();
+  options.variables = {{"PATH", "/opt/conda/bin:/bin:/trainer"}};
+  EXPECT_THAT(Join(RunInContainer(image, options, {"a"}, kOutside).argv, " "),
+              Not(HasSubstr("PATH=")));
+  options.variables = {{"PATH", "/mine"}};
+  EXPECT_THAT(Join(RunInContainer(image, options, {"a"}, kOutside).argv, " "),
+              HasSubstr("--env PATH=/mine"));
+}
+
 TEST(RunInContainer, PodmanHasItsOwnNamesForDevices) {
   ContainerImage image = Image(ContainerKind::kPodman, "/usr/bin/podman");
   image.shm_size = "8g";
