@@ -204,6 +204,7 @@ def test_data_of_a_run_configuration(submit, images, store, data_ws, data_server
     assert data_server.datasets[inputs["five"]["dataset"]]["paths"] == [{"url": "https://example.org/x"}]
     assert definition["outputs"]["made"]["path"] == "made" and definition["outputs"]["other"]["mode"] == "upload"
     for change, said in [
+        (lambda run: run.data.update(x=Data(DataLocation(data_path=PathSettings("gone", "x")), mechanism="mount")), "there is no datastore gone"),
         (lambda run: (run.data.update(x=images.as_mount()), run.data_references.update(x=store.as_mount())), "have the name 'x'"),
         (lambda run: run.data.update(x=1), "the input 'x' must be"),
         (lambda run: run.data.update(x=Data()), "has no data_location"),
