@@ -178,7 +178,7 @@ class DataServer:
             if "datastore" in item and item["datastore"] not in self.datastores:
                 raise Refused(400, "invalid_argument", f"there is no datastore {item['datastore']}", f"inputs.{name}.datastore")
         run_id = f"{body['experiment']}_{len(self.runs) + 1}"
-        outputs = {name: {**each, "path": (each["path"] or f"dataset/{{run-id}}/{name}").replace("{run-id}", run_id)} for name, each in body.get("outputs", {}).items()}
+        outputs = {name: {**each, "path": (each.get("path") or f"dataset/{{run-id}}/{name}").replace("{run-id}", run_id)} for name, each in body.get("outputs", {}).items()}
         self.runs[run_id] = {"run_id": run_id, "experiment": body["experiment"], "kind": "managed", "status": "Queued", "tags": {}, "properties": {},
                              "definition": {**body, "outputs": outputs}, "inputs": [], "outputs": []}  # fmt: skip
         return self.runs[run_id]
