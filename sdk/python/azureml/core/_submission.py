@@ -57,7 +57,7 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     except RoostError as error:
         if any(problem.get("field") == "compute_target" for problem in error.details):
             raise ComputeTargetException(f"ComputeTargetNotFound: {error.message}") from error
-        if any(str(problem.get("field")).startswith("environment") for problem in error.details):
+        if any(str(problem.get("field")).startswith(("environment", "inputs", "outputs")) for problem in error.details):
             raise UserErrorException(error.message) from error
         raise ServiceException(error.message, error.status) from error
     run = ScriptRun._of(client, row["run_id"])
