@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from azureml.core.run import Run
 
 _SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
-_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[str, Any], parent: str | None = None) -> Run:
@@ -131,8 +129,6 @@ def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
     arguments = data.texts(config.arguments, "arguments")
     if config.resume_from is not None:
         arguments += data.resume(config.resume_from)
-    if any(_VARIABLE.search(item.replace("$AZUREML_DATAREFERENCE_", "")) for item in arguments):
-        warn("arguments of a script are given to it as they are; variables like $NAME are expanded in `command` only")
     return {"script": script.as_posix(), "arguments": arguments}
 
 
