@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/run_end_hook.h"
 #include "environments/command_runner.h"
+#include "environments/pip_configuration.h"
 #include "launch/fake_launcher.h"
 #include "launch/local_launcher.h"
 #include "launch/machine.h"
@@ -96,7 +97,13 @@ Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings
     ROOST_ASSIGN(const KeyValue pair, ParseKeyValue(text, "--build-env", false));
     variables[pair.key] = *pair.value;
   }
-  settings.variables = environments::BuildVariables(CurrentEnvironment(), variables);
+  const std::map<std::string, std::string> own = CurrentEnvironment();
+  settings.variables = environments::BuildVariables(own, variables);
+  settings.variables.merge(environments::UvVariablesOfPip(own));
+  // uv may lie beside the server's interpreter, in the environment that it was installed into.
+  if (!settings.python.empty()) {
+    settings.variables["PATH"] += ":" + fs::path(settings.python).parent_path().string();
+  }
   if (!options.environments.empty()) {
     settings.folder = fs::absolute(options.environments).lexically_normal();
   }

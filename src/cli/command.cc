@@ -102,6 +102,7 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddModelsCommands(app, context);
   AddEnvironmentsCommands(app, context);
   AddComputeCommands(app, context);
+  AddWorkspaceCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
   AddCompletionCommand(app, context);

@@ -46,6 +46,7 @@ void AddFilesCommands(CLI::App& app, Context& context);
 void AddModelsCommands(CLI::App& app, Context& context);
 void AddEnvironmentsCommands(CLI::App& app, Context& context);
 void AddComputeCommands(CLI::App& app, Context& context);
+void AddWorkspaceCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);

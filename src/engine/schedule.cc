@@ -47,12 +47,10 @@ void Engine::State::ScheduleTurn() {
   loop.Post([this] {
     turn_posted = false;
     if (stopping) return;
+    if (!clusters.all().empty()) ClearDeletedClusters();
     const std::string pause = PauseReason();
     if (pause.empty()) TakeEnvironments();
-    if (!clusters.all().empty()) {
-      ClearDeletedClusters();
-      clusters.Rescale(WaitingByTarget());
-    }
+    if (!clusters.all().empty()) clusters.Rescale(WaitingByTarget());
     for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause, clusters.Pools())) {
       if (decision.start) {
         StartPreparing(decision.key);

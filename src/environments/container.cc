@@ -79,7 +79,11 @@ std::map<std::string, std::string> VariablesInside(
   for (const auto& [name, value] : options.variables) {
     const auto outside = tool_environment.find(name);
     const bool is_machines = std::find(kMachines.begin(), kMachines.end(), name) != kMachines.end();
-    if (is_machines && outside != tool_environment.end() && outside->second == value) continue;
+    const bool has_outside = outside != tool_environment.end() && !outside->second.empty();
+    if (is_machines && has_outside && outside->second == value) continue;
+    // The machine's folders with more before and behind them: the image's own PATH is the right
+    // one.
+    if (name == "PATH" && has_outside && value.find(outside->second) != std::string::npos) continue;
     inside[name] = value;
   }
   return inside;

@@ -66,7 +66,8 @@ struct ContainerCommand {
 // Runs `argv` inside the image, in the machine's network, as the server's user, with the folders at
 // the same paths. Values of variables stay out of the command line, which every user of the machine
 // can read, but for names that the tool needs itself. Variables that are the machine's (PATH, HOME,
-// LD_LIBRARY_PATH ...) and the same in `tool_environment` are not passed: the image has its own.
+// LD_LIBRARY_PATH ...) and the same in `tool_environment` are not passed, nor is a PATH that holds
+// the tool's: the image has its own.
 ContainerCommand RunInContainer(const ContainerImage& image, const ContainerOptions& options,
                                 const std::vector<std::string>& argv,
                                 const std::map<std::string, std::string>& tool_environment);

@@ -13,6 +13,7 @@ namespace roost::environments {
 namespace {
 
 constexpr std::chrono::seconds kAskLimit{120};  // a first start unpacks layers
+constexpr std::string_view kOwnImage = "roost-environment:";
 constexpr const char* kFileName = "container.json";
 constexpr const char* kFindPython = "command -v python || command -v python3 || true";
 
@@ -163,7 +164,7 @@ Status ContainerBuilder::BuildImage(const std::string& dockerfile) {
   if (!settings_.constraints.empty()) {
     ROOST_TRY(CopyFile(settings_.constraints, context / "constraints.txt"));
   }
-  image_.image = "roost-environment:" + folder_.filename().string();
+  image_.image = std::string(kOwnImage) + folder_.filename().string();
   std::vector<std::string> argv = {image_.tool.program.string(),
                                    "build",
                                    "--network",
@@ -287,6 +288,14 @@ bool IsImageThere(const ContainerImage& image, const BuildSettings& settings,
                   .environment = settings.variables},
                  kAskLimit);
   return asked && asked->status.code == 0;
+}
+
+void RemoveOwnImage(const ContainerImage& image, const BuildSettings& settings,
+                    CommandRunner& runner) {
+  if (!image.image.starts_with(kOwnImage)) return;
+  static_cast<void>(runner.Ask({.argv = {image.tool.program.string(), "rmi", image.image},
+                                .environment = settings.variables},
+                               kAskLimit));
 }
 
 }  // namespace roost::environments

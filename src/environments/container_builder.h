@@ -55,4 +55,9 @@ Result<ContainerImage> ReadContainerImage(const fs::path& folder);
 bool IsImageThere(const ContainerImage& image, const BuildSettings& settings,
                   CommandRunner& runner);
 
+// Removes an image that was built here from the tool's storage; one that was fetched stays, since
+// others may use it. What the tool says against it is no failure of ours.
+void RemoveOwnImage(const ContainerImage& image, const BuildSettings& settings,
+                    CommandRunner& runner);
+
 }  // namespace roost::environments

@@ -78,6 +78,17 @@ TEST(RunInContainer, DockerGetsFoldersGpusSharedMemoryAndVariables) {
               ElementsAre("/usr/bin/docker", "rm", "--force", "run_1"));
 }
 
+TEST(RunInContainer, AnImageKeepsItsPathUnlessTheRunHasOneOfItsOwn) {
+  const ContainerImage image = Image(ContainerKind::kDocker, "/usr/bin/docker");
+  ContainerOptions options = Options();
+  options.variables = {{"PATH", "/opt/conda/bin:/bin:/trainer"}};
+  EXPECT_THAT(Join(RunInContainer(image, options, {"a"}, kOutside).argv, " "),
+              Not(HasSubstr("PATH=")));
+  options.variables = {{"PATH", "/mine"}};
+  EXPECT_THAT(Join(RunInContainer(image, options, {"a"}, kOutside).argv, " "),
+              HasSubstr("--env PATH=/mine"));
+}
+
 TEST(RunInContainer, PodmanHasItsOwnNamesForDevices) {
   ContainerImage image = Image(ContainerKind::kPodman, "/usr/bin/podman");
   image.shm_size = "8g";
@@ -190,13 +201,17 @@ TEST_F(ContainerCacheTest, OneThatIsOnTheMachineIsNotFetched) {
 
 TEST_F(ContainerCacheTest, ADockerfileIsBuiltUnderTheEnvironmentsName) {
   tools_.Add("podman");
-  const auto ready = Prepare(R"({"docker": {"base_dockerfile": "FROM x\nRUN y"}})");
+  auto ready = Prepare(R"({"docker": {"base_dockerfile": "FROM x\nRUN y"}})");
   ASSERT_TRUE(ready) << ready.error().message;
   const std::string key = EnvironmentCache::KeyOf(ready->digest);
   EXPECT_EQ(ready->container->image, "roost-environment:" + key);
   EXPECT_EQ(ReadFile(settings_.folder / key / ".roost/image/Dockerfile").value(),
             "FROM x\nRUN y\n");
   EXPECT_THAT(tools_.Calls(), HasSubstr("podman build --network host --tag roost-environment:"));
+  EXPECT_FALSE(cache_->Remove(key));  // in use
+  ready->lease.reset();
+  ASSERT_TRUE(cache_->Remove(key));
+  EXPECT_THAT(tools_.Calls(), HasSubstr("podman rmi roost-environment:" + key));
 }
 
 TEST_F(ContainerCacheTest, PackagesGoOnTopOfTheImageWhereTheOperatorAllowsIt) {

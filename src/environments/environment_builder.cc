@@ -121,8 +121,10 @@ Result<BuildReport> EnvironmentBuilder::TellNearest(const Result<RelaxedPlan>& f
   if (lines.size() > kReasonLines) lines.erase(lines.begin(), lines.end() - kReasonLines);
   log_.Line("What failed:\n" + Join(lines, "\n"));
   if (!found) {
-    log_.Line("No other versions of what is named can be had on this machine.");
-    if (settings_.relax_pins) error.message += ", and relax pins finds no versions that can be had";
+    log_.Line(found.error().message);
+    if (settings_.relax_pins && found.error().code == ErrorCode::kNotFound) {
+      error.message += ", and relax pins finds no versions that can be had";
+    }
     return Fail(error);
   }
   if (found->changes.empty()) return Fail(error);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "environments/container_builder.h"
 #include "environments/environment_cache.h"
 
 namespace roost::environments {
@@ -82,6 +83,7 @@ Status EnvironmentCache::Remove(const std::string& key) {
     ROOST_TRY(lock);
     // Without its mark it is nobody's, whatever happens on the way.
     ROOST_TRY(RemoveReadyMark(folder));
+    if (const auto image = ReadContainerImage(folder)) RemoveOwnImage(*image, settings_, runner_);
     ROOST_TRY(RemoveTree(folder));
     fs::remove(LogFile(key), error);
     return {};

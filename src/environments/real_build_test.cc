@@ -10,6 +10,7 @@ namespace roost::environments {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 // Writes wheels of roost_tiny 1.0 and 2.0 (its module has another name), of roost_broken (its
 // module cannot be imported), sets of torch and torchvision (`sets`, and a torch that was compiled
@@ -208,6 +209,19 @@ TEST_P(RealBuildTest, WhatIsNowhereIsNotInvented) {
   const auto failed = Asked(cache, Define(R"({"python": {"pip": ["roost-nowhere==1"]}})")).Get();
   ASSERT_FALSE(failed);
   EXPECT_THAT(failed.error().message, HasSubstr("relax pins finds no versions"));
+}
+
+TEST_P(RealBuildTest, AnIndexThatIsNotThereIsNoReasonToLookForOtherVersions) {
+  settings_.no_index = false;
+  settings_.index_url = "http://127.0.0.1:9/simple";  // nothing listens on the discard port
+  settings_.variables["PIP_RETRIES"] = "1";           // without one it does not say why
+  settings_.variables["UV_HTTP_RETRIES"] = "0";
+  settings_.relax_pins = true;
+  EnvironmentCache cache(settings_, runner_, SystemClock());
+  const auto failed = Asked(cache, Define(R"({"python": {"pip": ["roost-nowhere==1"]}})")).Get();
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("An index of packages cannot be reached"));
+  EXPECT_THAT(failed.error().message, Not(HasSubstr("relax pins")));
 }
 
 TEST_P(RealBuildTest, TorchAndTorchvisionComeFromOnePlace) {

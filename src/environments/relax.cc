@@ -16,6 +16,8 @@ namespace {
 constexpr int kOldestMinor = 8;   // what Roost's own package needs
 constexpr int kNewestMinor = 14;  // what uv is asked for
 constexpr std::chrono::seconds kAskLimit{60};
+constexpr std::chrono::minutes kSearchLimit{10};
+constexpr std::uint64_t kReadBack = 1 << 20;
 
 spec::Requirement Parsed(const std::string& line) {
   return spec::ParseRequirement(line).value_or(spec::Requirement{});
@@ -92,6 +94,15 @@ std::set<std::string> FailedSourceBuilds(const std::string& output) {
   return names;
 }
 
+bool IndexUnreachable(const std::string& output) {
+  for (std::string_view sentence :
+       {"Failed to fetch", "error sending request", "dns error", "connection broken by",
+        "Temporary failure in name resolution", "Connection refused"}) {
+    if (output.find(sentence) != std::string::npos) return true;
+  }
+  return false;
+}
+
 PinRelaxer::PinRelaxer(const BuildSettings& settings, const Tools& tools, CommandRunner& runner,
                        BuildLog& log, const BuildStep& step, const Cancellation& cancel,
                        fs::path scratch)
@@ -126,8 +137,10 @@ std::optional<FoundPython> PinRelaxer::Download(const InstallPlan& plan,
   if (is_here) return std::nullopt;
   const std::string version = fmt::format("3.{}", closest);
   const std::string uv = tools_.uv->string();
-  if (!step_.Run("fetching Python " + version, {uv, "python", "install", version},
-                 settings_.folder)) {
+  std::map<std::string, std::string> variables = settings_.variables;
+  variables["UV_PYTHON_INSTALL_BIN"] = "0";  // no links among the user's programs
+  if (!step_.Run("fetching Python " + version, {uv, "python", "install", version}, settings_.folder,
+                 variables)) {
     return std::nullopt;
   }
   const auto found = runner_.Ask({.argv = {uv, "python", "find", "--no-project", version},
@@ -161,15 +174,26 @@ std::vector<FoundPython> PinRelaxer::Pythons(const InstallPlan& plan, std::size_
   return all;
 }
 
+Status PinRelaxer::GoOn() const {
+  if (cancel_.IsCanceled()) {
+    return Fail(ErrorCode::kUnavailable, "The build of the environment was canceled.");
+  }
+  if (std::chrono::steady_clock::now() < end_) return {};
+  return Fail(ErrorCode::kDeadline, "No versions that go together were found in ten minutes.");
+}
+
 Result<RelaxedPlan> PinRelaxer::FindNearest(const InstallPlan& plan,
                                             const std::set<std::string>& broken) {
+  end_ = std::chrono::steady_clock::now() + kSearchLimit;
   log_.Line("Looking for the nearest versions that can be had.");
   std::size_t fitting = 0;
   const std::vector<FoundPython> pythons = Pythons(plan, &fitting);
   const auto middle = pythons.begin() + static_cast<std::ptrdiff_t>(fitting);
   if (fitting > 0) {
     Result<RelaxedPlan> found = SearchAmong(plan, broken, {pythons.begin(), middle});
-    if (found || cancel_.IsCanceled()) return found;
+    if (found) return found;
+    // Another Python helps where the pins cannot be had, and nowhere else.
+    if (found.error().code != ErrorCode::kNotFound) return found;
   }
   return SearchAmong(plan, broken, {middle, pythons.end()});
 }
@@ -177,13 +201,15 @@ Result<RelaxedPlan> PinRelaxer::FindNearest(const InstallPlan& plan,
 Result<RelaxedPlan> PinRelaxer::SearchAmong(const InstallPlan& plan,
                                             const std::set<std::string>& broken,
                                             const std::vector<FoundPython>& pythons) {
-  const auto canceled = [] {
-    return Fail(ErrorCode::kUnavailable, "The build of the environment was canceled.");
-  };
   for (const FoundPython& python : pythons) {
+    std::error_code error;
+    const std::uint64_t begin = fs::file_size(log_.path(), error);
     Result<RelaxedPlan> found = TryWith(python, plan, {}, broken);
-    if (cancel_.IsCanceled()) return canceled();
     if (found) return found;
+    ROOST_TRY(GoOn());
+    if (IndexUnreachable(ReadRange(log_.path(), begin, kReadBack).value_or(""))) {
+      return Fail(ErrorCode::kUnavailable, "An index of packages cannot be reached.");
+    }
   }
   std::set<std::string> all;
   for (const std::string& line : plan.requirements) {
@@ -196,14 +222,14 @@ Result<RelaxedPlan> PinRelaxer::SearchAmong(const InstallPlan& plan,
     Result<RelaxedPlan> found = missing.back().empty()
                                     ? Result<RelaxedPlan>(Fail(ErrorCode::kNotFound, ""))
                                     : TryWith(python, plan, missing.back(), broken);
-    if (cancel_.IsCanceled()) return canceled();
     if (found) return found;
+    ROOST_TRY(GoOn());
   }
   for (std::size_t i = 0; i < pythons.size() && !all.empty(); ++i) {
     if (missing[i] == all) continue;
     Result<RelaxedPlan> found = TryWith(pythons[i], plan, all, broken);
-    if (cancel_.IsCanceled()) return canceled();
     if (found) return found;
+    ROOST_TRY(GoOn());
   }
   return Fail(ErrorCode::kNotFound, "No versions of its packages go together on this machine.");
 }
@@ -219,7 +245,7 @@ std::set<std::string> PinRelaxer::Missing(const FoundPython& python, const Insta
     question.requirements = {line};
     question.no_deps = true;
     const bool is_there = resolver_.Resolve(python, question).has_value();
-    if (cancel_.IsCanceled()) return missing;
+    if (!GoOn()) return missing;
     if (!is_there) missing.insert(requirement.name);
   }
   if (std::none_of(missing.begin(), missing.end(), IsOfTorchFamily)) return missing;
@@ -308,7 +334,7 @@ Result<RelaxedPlan> PinRelaxer::TryWith(const FoundPython& python, const Install
     std::optional<std::vector<std::string>> lines;
     for (const std::set<std::string>& kind : kinds) {
       for (Slack slack : {Slack::kLowestAbove, Slack::kNewestAbove, Slack::kAny}) {
-        if (!lines && !cancel_.IsCanceled()) lines = Loosen(python, plan, relaxed, kind, slack);
+        if (!lines && GoOn()) lines = Loosen(python, plan, relaxed, kind, slack);
       }
     }
     if (!lines) return Fail(ErrorCode::kNotFound, "nothing resolves with Python " + python.version);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ class PinRelaxer {
              BuildLog& log, const BuildStep& step, const Cancellation& cancel, fs::path scratch);
 
   // `broken`: packages that only a source build could supply, and that failed: of these only
-  // wheels will do. An error when nothing resolves, or the build was canceled.
+  // wheels will do. An error when nothing resolves, an index cannot be reached (kUnavailable), the
+  // search takes longer than ten minutes, or the build was canceled.
   // Requires: a plan without conda packages.
   Result<RelaxedPlan> FindNearest(const InstallPlan& plan, const std::set<std::string>& broken);
 
@@ -40,6 +42,8 @@ class PinRelaxer {
   // How far a pin is let go.
   enum class Slack { kLowestAbove, kNewestAbove, kAny };
 
+  // Why the search ends early; success: it goes on.
+  Status GoOn() const;
   std::vector<FoundPython> Pythons(const InstallPlan& plan, std::size_t* fitting);
   std::optional<FoundPython> Download(const InstallPlan& plan,
                                       const std::vector<FoundPython>& pythons);
@@ -63,12 +67,15 @@ class PinRelaxer {
   const BuildStep& step_;
   const Cancellation& cancel_;
   Resolver resolver_;
+  std::chrono::steady_clock::time_point end_;
 };
 
 // "<2,>=1.18" -> "1.18": the version that a pin means. Empty when it means none.
 std::string PinnedVersion(const std::string& versions);
 // The packages whose source build failed, as uv and pip say it.
 std::set<std::string> FailedSourceBuilds(const std::string& output);
+// Whether uv or pip said that an index cannot be reached, which says nothing about pins.
+bool IndexUnreachable(const std::string& output);
 // torch, torchvision and torchaudio.
 bool IsOfTorchFamily(const std::string& name);
 

@@ -34,6 +34,13 @@ std::string PlaceOf(const std::string& url) {
   return url.substr(0, url.find('/', scheme + 3));
 }
 
+// Empty when there is no text.
+std::string TextAt(const nlohmann::json& value, const char* pointer) {
+  const nlohmann::json::json_pointer place(pointer);
+  if (!value.is_object() || !value.contains(place) || !value.at(place).is_string()) return "";
+  return value.at(place).get<std::string>();
+}
+
 }  // namespace
 
 Resolved ParseUvAnswer(const std::string& text) {
@@ -67,12 +74,10 @@ Result<Resolved> ParsePipReport(const std::string& text) {
   }
   Resolved resolved;
   for (const auto& one : report["install"]) {
-    const auto metadata = one.value("metadata", nlohmann::json::object());
-    const std::string name = spec::NormalizePackageName(metadata.value("name", ""));
+    const std::string name = spec::NormalizePackageName(TextAt(one, "/metadata/name"));
     if (name.empty()) continue;
-    resolved.versions[name] = metadata.value("version", "");
-    const auto place = one.value("download_info", nlohmann::json::object());
-    resolved.sources[name] = PlaceOf(place.value("url", ""));
+    resolved.versions[name] = TextAt(one, "/metadata/version");
+    resolved.sources[name] = PlaceOf(TextAt(one, "/download_info/url"));
   }
   return resolved;
 }

@@ -22,9 +22,10 @@ def digest_of(content: bytes) -> str:
 
 
 class Refused(Exception):
-    def __init__(self, status: int, code: str, message: str):
+    def __init__(self, status: int, code: str, message: str, field: str | None = None):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+        self.details = [{"field": field, "message": message}] if field else []
 
 
 class DataServer:
@@ -173,8 +174,11 @@ class DataServer:
         return self._found(self._found(self.datasets, dataset_id, "dataset")["_files"], path, "file")
 
     def post_runs(self, query, body):
+        for name, item in body.get("inputs", {}).items():
+            if "datastore" in item and item["datastore"] not in self.datastores:
+                raise Refused(400, "invalid_argument", f"there is no datastore {item['datastore']}", f"inputs.{name}.datastore")
         run_id = f"{body['experiment']}_{len(self.runs) + 1}"
-        outputs = {name: {**each, "path": (each["path"] or f"dataset/{{run-id}}/{name}").replace("{run-id}", run_id)} for name, each in body.get("outputs", {}).items()}
+        outputs = {name: {**each, "path": (each.get("path") or f"dataset/{{run-id}}/{name}").replace("{run-id}", run_id)} for name, each in body.get("outputs", {}).items()}
         self.runs[run_id] = {"run_id": run_id, "experiment": body["experiment"], "kind": "managed", "status": "Queued", "tags": {}, "properties": {},
                              "definition": {**body, "outputs": outputs}, "inputs": [], "outputs": []}  # fmt: skip
         return self.runs[run_id]
@@ -255,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
                 with self.owner.lock:
                     answer = route(*arguments, query, *([json.loads(body)] if body else []))
         except Refused as refused:
-            answer = refused.status, {"error": {"code": refused.code, "message": refused.message}}
+            answer = refused.status, {"error": {"code": refused.code, "message": refused.message, "details": refused.details}}
         if answer is not False:
             self._answer(answer)
 

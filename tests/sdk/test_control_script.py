@@ -249,9 +249,7 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         experiment.submit(configured(lambda config: setattr(config.run_config, "priority", 1))).wait_for_completion()
     with pytest.warns(UserWarning, match="docker settings have no meaning"):
         experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "shm_size", "8g"))).wait_for_completion()
-    with pytest.warns(UserWarning, match=r"\$NAME"):
-        experiment.submit(ScriptRunConfig(source, "a.py", ["$RANK"])).wait_for_completion()
-    assert len(list(experiment.get_runs())) == before + 3
+    assert len(list(experiment.get_runs())) == before + 2
 
 
 def test_distributed_configurations_are_kept(project):
@@ -347,3 +345,11 @@ def test_experiments(ws):
     assert [run.id for run in experiment.get_runs(tags={"kind": "x"})] == [runs[0].id]
     assert [run.id for run in Run.list(experiment, status="Completed")] == [runs[2].id]
     assert [*experiment.get_runs(type="azureml.scriptrun")] == []
+
+
+def test_variables_in_arguments_have_the_values_of_the_node(experiment, project):
+    config = ScriptRunConfig(project({"a.py": "import sys; print(sys.argv[1:])"}), "a.py", arguments=["--out", "$AZUREML_RUN_ID/x", "${WHO}", "$NOBODY"])
+    config.run_config.environment.environment_variables = {"WHO": "me"}
+    run = experiment.submit(config)
+    run.wait_for_completion()
+    assert f"['--out', '{run.id}/x', 'me', '$NOBODY']" in run.get_details_with_logs()["logFiles"]["azureml-logs/70_driver_log.txt"]

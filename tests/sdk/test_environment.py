@@ -356,7 +356,7 @@ def test_curated_environments_of_the_server(real, tmp_path, project):
     changed = real.environments["AzureML-PyTorch-1.6-CPU"]
     changed.save_to_directory(tmp_path / "saved")
     assert (tmp_path / "saved/conda_dependencies.yml").is_file()
-    changed.python.conda_dependencies.add_pip_package("pillow")
+    changed.python.conda_dependencies.add_pip_package("tabulate")
     with pytest.raises(UserErrorException, match="clone"):
         changed.register(real)
     with pytest.raises(UserErrorException, match="clone"):

@@ -150,8 +150,9 @@ class RunData:
             self._of_this_server(item.destination._datastore)
         item = as_settings(item)
         if isinstance(item, DataReferenceConfiguration):
-            return {"mode": "upload", "datastore": item.datastore_name, "path": relative(item.path_on_datastore), "overwrite": bool(item.overwrite),
-                    "source": item.path_on_compute}  # fmt: skip
+            if not relative(item.path_on_datastore):
+                raise UserErrorException(f"the data reference '{name}' uploads to the whole datastore; name a folder in it: datastore.path('folder').as_upload()")
+            return _entry("upload", None, item.overwrite, datastore=item.datastore_name, path=relative(item.path_on_datastore), source=item.path_on_compute)
         place = item.output_location.data_path if item.output_location is not None else None
         if item.output_location is not None and place is None:
             raise UserErrorException(f"output_data['{name}'] must go to a data_path of a datastore")
@@ -162,11 +163,12 @@ class RunData:
         if "{run-id}" in path:
             raise UserErrorException(f"the destination of output '{name}': {{run-id}} stands in the default, {DEFAULT_OUTPUT}, alone; leave the destination out, or name the run's "
                                      "folder yourself")  # fmt: skip
-        return {"mode": checked_mode(str(item.mechanism).lower(), OUTPUT_MODES),
+        told = {"mode": checked_mode(str(item.mechanism).lower(), OUTPUT_MODES),
                 "datastore": (place.datastore_name if place is not None else None) or DEFAULT_DATASTORE,
                 "path": path or None, "overwrite": bool(upload.overwrite),
                 "source_globs": list((upload.source_globs.patterns if upload.source_globs else None) or []), "source": options.path_on_compute,
                 "register_as": None if registered is None else {"name": registered.name, "description": registered.description or "", "tags": registered.tags or {}}}  # fmt: skip
+        return {key: value for key, value in told.items() if value is not None}
 
     def _of_this_server(self, datastore: Datastore) -> None:
         if datastore.workspace._client.url != self._workspace._client.url:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from azureml.core.run import Run
 
 _SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
-_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[str, Any], parent: str | None = None) -> Run:
@@ -57,7 +55,7 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     except RoostError as error:
         if any(problem.get("field") == "compute_target" for problem in error.details):
             raise ComputeTargetException(f"ComputeTargetNotFound: {error.message}") from error
-        if any(str(problem.get("field")).startswith("environment") for problem in error.details):
+        if any(str(problem.get("field")).startswith(("environment", "inputs", "outputs")) for problem in error.details):
             raise UserErrorException(error.message) from error
         raise ServiceException(error.message, error.status) from error
     run = ScriptRun._of(client, row["run_id"])
@@ -131,8 +129,6 @@ def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
     arguments = data.texts(config.arguments, "arguments")
     if config.resume_from is not None:
         arguments += data.resume(config.resume_from)
-    if any(_VARIABLE.search(item.replace("$AZUREML_DATAREFERENCE_", "")) for item in arguments):
-        warn("arguments of a script are given to it as they are; variables like $NAME are expanded in `command` only")
     return {"script": script.as_posix(), "arguments": arguments}
 
 
