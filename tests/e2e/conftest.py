@@ -66,7 +66,8 @@ def own_torchvision(tmp_path_factory, wheels) -> pathlib.Path:
 
 def build_options(wheels: pathlib.Path) -> list[str]:
     """Builds from these wheels alone, whatever this machine's pip is set to."""
-    return ["--no-index", "--find-links", str(wheels), "--build-env", "PIP_CONFIG_FILE=/dev/null", "--build-env", "PIP_FIND_LINKS="]
+    variables = {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": wheels, "UV_FIND_LINKS": wheels}
+    return ["--no-index", "--find-links", str(wheels)] + [word for name, value in variables.items() for word in ("--build-env", f"{name}={value}")]
 
 
 @pytest.fixture(scope="session")

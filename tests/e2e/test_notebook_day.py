@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import zipfile
 
 import pytest
 from PIL import Image
@@ -66,8 +67,8 @@ def test_a_day_at_a_notebook(desk, articles_server, monkeypatch, tmp_path, capsy
     assert Image.open("back.png").size == (4, 3)
     RunDetails(run).show()
     assert run.id in capsys.readouterr().out
-    run.restore_snapshot(path="snapshot")
-    assert list(pathlib.Path("snapshot").rglob("analysis.py"))
+    with zipfile.ZipFile(run.restore_snapshot(path="snapshot")) as snapshot:
+        assert snapshot.read("analysis.py") == b"print('kept with the run')\n"
 
     # Compared.
     children = list(run.get_children())
