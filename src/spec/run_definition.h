@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/result.h"
+#include "spec/data_definition.h"
 
 namespace roost::spec {
 
@@ -40,6 +41,8 @@ struct RunDefinition {
   std::string compute_target = "local";
   std::string python;  // absolute path of the interpreter; empty: the server's default
   std::string parent;  // run id; empty: none
+  std::map<std::string, RunInput> inputs;    // data by name
+  std::map<std::string, RunOutput> outputs;  // folders that are kept in a datastore
 
   bool operator==(const RunDefinition&) const = default;
 };

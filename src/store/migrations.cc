@@ -1,5 +1,6 @@
 #include <array>
 
+#include "store/data_schema.h"
 #include "store/database.h"
 #include "store/metric_schema.h"
 
@@ -236,7 +237,7 @@ CREATE TABLE environment_versions(
 );
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}};
+constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kDataSchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

@@ -7,11 +7,14 @@
 #include "store/artifacts.h"
 #include "store/blobs.h"
 #include "store/database.h"
+#include "store/datasets.h"
+#include "store/datastores.h"
 #include "store/events.h"
 #include "store/experiments.h"
 #include "store/launches.h"
 #include "store/metrics.h"
 #include "store/models.h"
+#include "store/run_data.h"
 #include "store/runs.h"
 #include "store/snapshots.h"
 #include "store/tokens.h"
@@ -62,6 +65,9 @@ struct Store::State {
         metrics(*database),
         artifacts(*database),
         models(*database),
+        datastores(*database, *blobs),
+        datasets(*database),
+        run_data(*database),
         launches(*database),
         events(*database),
         tokens(*database) {}
@@ -76,6 +82,9 @@ struct Store::State {
   Metrics metrics;
   Artifacts artifacts;
   Models models;
+  Datastores datastores;
+  Datasets datasets;
+  RunData run_data;
   Launches launches;
   Events events;
   Tokens tokens;
@@ -106,6 +115,9 @@ Runs& Store::runs() { return state_->runs; }
 Metrics& Store::metrics() { return state_->metrics; }
 Artifacts& Store::artifacts() { return state_->artifacts; }
 Models& Store::models() { return state_->models; }
+Datastores& Store::datastores() { return state_->datastores; }
+Datasets& Store::datasets() { return state_->datasets; }
+RunData& Store::run_data() { return state_->run_data; }
 Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }
 Tokens& Store::tokens() { return state_->tokens; }
