@@ -98,7 +98,7 @@ const std::vector<Route>& Table() {
            GetModelFile),
       Make(kGet, "/api/v1/models/{name}/versions/{version}/archive", kShared, {}, GetModelArchive),
 
-      Make(kGet, "/api/v1/datastores", kShared, {}, ListDatastores),
+      Make(kGet, "/api/v1/datastores", kShared, kPage, ListDatastores),
       Make(kPost, "/api/v1/datastores", kUser, {}, CreateDatastore),
       Make(kGet, "/api/v1/datastores/{name}", kShared, {}, GetDatastore),
       Make(kPatch, "/api/v1/datastores/{name}", kUser, {}, PatchDatastore),

@@ -105,11 +105,16 @@ Json FileJson(const store::DatastoreFile& file) {
 
 }  // namespace
 
-Result<Response> ListDatastores(Services& services, Request&) {
-  ROOST_ASSIGN(const auto all, services.store.datastores().List());
+Result<Response> ListDatastores(Services& services, Request& request) {
+  ROOST_ASSIGN(const std::size_t limit, QueryLimit(request));
+  ROOST_ASSIGN(const std::string after, ReadPageToken(request));
+  ROOST_ASSIGN(auto all, services.store.datastores().List());
+  std::erase_if(all, [&](const store::Datastore& each) { return each.name <= after; });
+  const bool more = all.size() > limit;
+  if (more) all.resize(limit);
   Json items = Json::array();
   for (const store::Datastore& datastore : all) items.push_back(DatastoreJson(datastore));
-  return ListResponse(std::move(items), "");
+  return ListResponse(std::move(items), more ? PageToken(all.back().name) : "");
 }
 
 Result<Response> CreateDatastore(Services& services, Request& request) {

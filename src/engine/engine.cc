@@ -47,6 +47,7 @@ Engine::State::State(store::Store& store_, EngineOptions options_, LauncherFacto
       make_launcher(std::move(make_launcher_)),
       clock(clock_),
       total(CapacityOf(options.machine)),
+      mount_means(FindMountMeans(store.data_folder())),
       free(total),
       hook(options.on_run_end, clock_) {}
 
@@ -81,6 +82,7 @@ void Engine::State::Stop() {
   }
   stopping = true;
   preparers.Stop();
+  data_preparers.Stop();
   collectors.Stop();
   hook.Stop();
   if (!thread.joinable()) return;

@@ -16,6 +16,7 @@
 #include "engine/outcome.h"
 #include "engine/queue.h"
 #include "engine/run_end_hook.h"
+#include "engine/run_inputs.h"
 #include "engine/watch_logs.h"
 #include "engine/worker_pool.h"
 #include "spec/run_layout.h"
@@ -133,6 +134,9 @@ struct Engine::State {
   LiveRun* Find(RunKey key);
   LiveRun* FindLaunch(const std::string& launch_id);
   spec::RunLayout LayoutOf(const LiveRun& live) const;
+  WorkerPool& PreparersOf(const LiveRun& live) {
+    return live.definition.inputs.empty() ? preparers : data_preparers;
+  }
   void RetryLater(RunKey key, void (State::*step)(RunKey), const Error& why);
 
   store::Store& store;
@@ -140,6 +144,7 @@ struct Engine::State {
   const LauncherFactory make_launcher;
   Clock& clock;
   const Capacity total;
+  const MountMeans mount_means;
 
   EventLoop loop;
   std::unique_ptr<launch::Launcher> launcher;
@@ -155,8 +160,9 @@ struct Engine::State {
   QueueStatus queue_status;
 
   RunEndHook hook;
-  WorkerPool preparers{1};   // apart, so that a long finalize delays no start
-  WorkerPool collectors{2};  // finalize, log watches, sealing of metrics
+  WorkerPool preparers{1};       // apart, so that a long finalize delays no start
+  WorkerPool data_preparers{1};  // the same for runs with inputs, which may be large
+  WorkerPool collectors{2};      // finalize, log watches, sealing of metrics
   std::thread thread;
 };
 

@@ -2,7 +2,9 @@
 #include "base/subprocess.h"
 #include "engine/engine_state.h"
 #include "engine/prepare.h"
+#include "engine/run_data.h"
 #include "engine/run_environment.h"
+#include "engine/run_inputs.h"
 #include "store/launches.h"
 #include "store/tokens.h"
 
@@ -22,9 +24,13 @@ void Engine::State::StartPreparing(RunKey key) {
   live->holds_share = true;
   live->attempt = live->run.attempt + 1;
   Step("preparing");
-  preparers.Post([this, key, attempt = live->attempt, layout = LayoutOf(*live),
-                  snapshot = live->definition.snapshot] {
-    Status prepared = PrepareAttempt(store, layout, snapshot);
+  PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live),
+                           definition = live->definition] {
+    Status prepared = PrepareAttempt(store, layout, definition.snapshot);
+    if (prepared) {
+      prepared = PrepareRunData(
+          store, {key, layout, definition, mount_means, [this] { return stopping.load(); }});
+    }
     if (prepared) Step("prepared");
     loop.Post([this, key, attempt, prepared] { OnPrepared(key, attempt, prepared); });
   });
@@ -79,7 +85,12 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   request.attempt = live.attempt;
   request.environment =
       MakeRunEnvironment(live.run, live.definition, layout, identity, CurrentEnvironment());
-  request.argv = MakeRunArguments(live.definition, live.definition.python, request.environment);
+  const auto data = ReadDataPlan(layout);
+  if (!data) LogError("data_plan_unreadable", {{"why", data.error().message}});
+  if (data) AddDataVariables(*data, &request.environment);
+  if (data) request.mounts = data->mounts;
+  request.argv = MakeRunArguments(data ? WithDataPaths(live.definition, *data) : live.definition,
+                                  live.definition.python, request.environment);
   request.working_folder = layout.working_folder().string();
   request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
   request.time_limit_ms = live.definition.time_limit_seconds * 1000;
@@ -129,8 +140,9 @@ void Engine::State::FailToStart(RunKey key, const Error& error) {
   const std::string sentence = "The working folder could not be made: " + error.message;
   live->phase = Phase::kFinishing;
   live->outcome = {spec::RunState::kFailed, sentence, ErrorJson("StartFailed", sentence)};
-  collectors.Post([this, key, scratch = LayoutOf(*live).scratch_folder()] {
-    if (const Status removed = RemoveTree(scratch); !removed) {
+  collectors.Post([this, key, layout = LayoutOf(*live)] {
+    RemoveDataLinks(layout);
+    if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
       LogWarning("scratch_not_removed", {{"why", removed.error().message}});
     }
     loop.Post([this, key] { Finish(key); });

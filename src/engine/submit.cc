@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/run_inputs.h"
 #include "environments/interpreter.h"
 #include "store/experiments.h"
 #include "store/snapshots.h"
@@ -100,6 +101,7 @@ Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& aske
   ROOST_TRY(CheckSource(store, definition, &problems));
   FillInInterpreter(options.default_python, &definition, &problems);
   ROOST_TRY(CheckParent(store, definition.parent, &problems));
+  ROOST_TRY(CheckRunData(store, &definition, &problems));
   if (!problems.empty()) {
     Error error{ErrorCode::kInvalidArgument, "The run cannot be started here: ", {}};
     error.message += problems.front().message;
@@ -134,6 +136,7 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
   row.tags = definition.tags;
   row.properties = definition.properties;
 
+  ROOST_ASSIGN(const auto planned_data, PlannedRunData(store, definition));
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
     // What the queue will say about it is written with the run itself, which spares a write.
     std::vector<WaitingRun> waiting = Waiting();
@@ -143,6 +146,10 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {
       Step("created");
+      // Lost when the server dies here; preparing writes it anew.
+      if (const Status kept = store.run_data().Put(created.run.key, planned_data); !kept) {
+        LogWarning("lineage_put_off", {{"run", created.run.id.value()}});
+      }
       LogInfo("run_submitted", {{"run", created.run.id.value()}, {"submitter", submitter}});
       Adopt(created.run, definition);
       ScheduleTurn();

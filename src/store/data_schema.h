@@ -76,6 +76,7 @@ CREATE TABLE run_data(
   path_on_compute TEXT NOT NULL,
   datastore TEXT NOT NULL,
   path TEXT NOT NULL,
+  tree TEXT NOT NULL,                     -- folder below mounts/ that the run sees; '': none
   PRIMARY KEY(run, is_output, name)
 ) WITHOUT ROWID;
 CREATE INDEX run_data_by_dataset ON run_data(dataset) WHERE dataset <> '';

@@ -16,6 +16,7 @@
 #include "store/database.h"
 #include "store/maintenance.h"
 #include "store/maintenance_lock.h"
+#include "store/mount_trees.h"
 #include "store/rows.h"
 #include "store/run_removal.h"
 #include "store/small_blobs.h"
@@ -291,6 +292,7 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
   ROOST_ASSIGN(const RunRemoval removed, RemoveDeletedRuns(store));
   ROOST_TRY(RemoveUnusedSnapshots(store.database(), snapshots_since));
   ROOST_TRY(RemoveUnusedDatasets(store.database(), snapshots_since));
+  ROOST_TRY(RemoveUnusedTrees(store, before));
 
   ROOST_ASSIGN(const auto watch, ReferenceWatch::Start(store.database()));
   ROOST_ASSIGN(const std::vector<Digest> in_use,

@@ -22,6 +22,7 @@ struct RunDataItem {
   std::string path_on_compute;
   std::string datastore;  // when it is a place in one
   std::string path;
+  std::string tree;  // the folder below mounts/ that the run sees; empty: none
 };
 
 // The lineage between runs and datasets.
