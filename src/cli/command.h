@@ -44,6 +44,8 @@ void AddMetricsCommands(CLI::App& app, Context& context);
 void AddChangeCommands(CLI::App& app, Context& context);
 void AddFilesCommands(CLI::App& app, Context& context);
 void AddModelsCommands(CLI::App& app, Context& context);
+void AddDataCommands(CLI::App& app, Context& context);
+void AddDatastoresCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
