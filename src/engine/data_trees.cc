@@ -49,6 +49,32 @@ Status FillTree(store::Store& store, const std::vector<store::DataFile>& files, 
   return {};
 }
 
+fs::path MarkOf(const fs::path& tree) { return tree.string() + ".made"; }
+
+bool IsLater(const timespec& one, const timespec& other) {
+  return one.tv_sec > other.tv_sec || (one.tv_sec == other.tv_sec && one.tv_nsec > other.tv_nsec);
+}
+
+// The user of the server is the user of the runs, so a run that insists can make a file of its own
+// inode writable. What was touched since the tree was made is made anew, before another run reads.
+Status Mend(store::Store& store, const fs::path& tree, const std::vector<store::DataFile>& files) {
+  struct stat mark {};
+  const bool has_mark = stat(MarkOf(tree).c_str(), &mark) == 0;
+  bool mended = false;
+  for (const store::DataFile& file : files) {
+    const fs::path path = tree / file.path;
+    struct stat info {};
+    const bool untouched = has_mark && lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+                           (info.st_mode & 07777) == 0444 && !IsLater(info.st_ctim, mark.st_mtim);
+    if (untouched) continue;
+    mended = true;
+    ROOST_TRY(MakeFolders(path.parent_path()));
+    ROOST_TRY(store.blobs().CopyTo(*file.digest, path, false));
+    if (chmod(path.c_str(), 0444) != 0) return Fail(ErrnoError("writing " + path.string(), errno));
+  }
+  return mended ? WriteFileAtomic(MarkOf(tree), "") : Status();
+}
+
 }  // namespace
 
 std::string TreeName(const std::vector<store::DataFile>& files, TreeFiles kind) {
@@ -66,11 +92,15 @@ Result<fs::path> MakeTree(store::Store& store, const std::string& name,
   const fs::path folder = store.data_folder() / kMounts;
   const fs::path tree = folder / name;
   // Its time is that of its last use.
-  if (utimensat(AT_FDCWD, tree.c_str(), nullptr, 0) == 0) return tree;
+  if (utimensat(AT_FDCWD, tree.c_str(), nullptr, 0) == 0) {
+    if (kind == TreeFiles::kOwnCopies) ROOST_TRY(Mend(store, tree, files));
+    return tree;
+  }
   ROOST_TRY(MakeFolders(folder, 0700));
   const fs::path unfinished = folder / ("tmp-" + RandomHex(8));
   ROOST_TRY(MakeFolders(unfinished));
   Status made = FillTree(store, files, kind, unfinished, stop);
+  if (made && kind == TreeFiles::kOwnCopies) made = WriteFileAtomic(MarkOf(tree), "");
   if (made) {
     // After a power failure there must be no tree with empty files.
     const Result<Fd> opened = OpenFile(unfinished, O_RDONLY | O_DIRECTORY);

@@ -22,8 +22,9 @@ enum class TreeFiles {
 
 // The tree's name below mounts/. Requires: every file has a digest.
 std::string TreeName(const std::vector<store::DataFile>& files, TreeFiles kind);
-// Makes the tree where it is missing. Requires: a row of run_data names it, so that collection
-// spares it. `stop` is asked between files (kUnavailable).
+// Makes the tree where it is missing, and mends one of own copies that a run has changed. Requires:
+// a row of run_data names it, so that collection spares it. `stop` is asked between files
+// (kUnavailable).
 Result<fs::path> MakeTree(store::Store& store, const std::string& name,
                           const std::vector<store::DataFile>& files, TreeFiles kind,
                           const std::function<bool()>& stop);

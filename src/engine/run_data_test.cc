@@ -158,6 +158,14 @@ TEST_F(RunDataTest, EveryMeansKeepsTheContentsUnharmed) {
     }
     ExpectContentsUnharmed();
     ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
+    // The next run reads what the dataset has.
+    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+    ASSERT_TRUE(MakeFolders(layout.log_folder()));
+    ASSERT_TRUE(
+        PrepareRunData(*world_.store, {run.key, layout, definition, means, [] { return false; }}));
+    EXPECT_EQ(*ReadFile(folder / "small"), "small");
+    EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
+    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
   }
 }
 

@@ -245,6 +245,24 @@ TEST_F(DataTest, CollectionSparesWhatDatastoresDatasetsAndRunsName) {
   EXPECT_OK(store->datasets().GetById(read.dataset.id));
 }
 
+TEST_F(DataTest, CollectionSparesTheTreesThatLiveRunsSee) {
+  const fs::path mounts = store->data_folder() / "mounts";
+  for (const char* name : {"seen", "left", "tmp-1"}) EXPECT_OK(MakeFolders(mounts / name));
+  EXPECT_OK(WriteFileAtomic(mounts / "left.made", ""));
+  const RunRow run = Add("run_1");
+  RunDataItem item = Item("in", "");
+  item.tree = "seen";
+  EXPECT_OK(store->run_data().Put(run.key, {item}));
+  ::sleep(1);
+  EXPECT_OK(CollectGarbage(*store, 0, false));
+  EXPECT_TRUE(fs::exists(mounts / "seen"));
+  for (const char* name : {"left", "left.made", "tmp-1"}) EXPECT_FALSE(fs::exists(mounts / name));
+  Finish(run);
+  ::sleep(1);
+  EXPECT_OK(CollectGarbage(*store, 0, false));
+  EXPECT_TRUE(fs::is_empty(mounts));
+}
+
 TEST_F(DataTest, ABackupHasTheDataAndItsNames) {
   Put("a/1", std::string(100'000, 'x'));
   Put("a/2", "small");

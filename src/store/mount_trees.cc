@@ -29,6 +29,7 @@ Status RemoveUnusedTrees(Store& store, std::time_t before) {
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     struct stat info {};
+    if (entry->path().extension() == ".made") continue;  // goes with its tree
     if (lstat(entry->path().c_str(), &info) == 0 && info.st_mtim.tv_sec < before) {
       old.push_back(entry->path());
     }
@@ -43,6 +44,8 @@ Status RemoveUnusedTrees(Store& store, std::time_t before) {
           return {};
         });
     ROOST_TRY(renamed);
+    if (fs::exists(tree, error)) continue;
+    fs::remove(tree.string() + ".made", error);
     ROOST_TRY(RemoveTree(aside));
   }
   return {};
