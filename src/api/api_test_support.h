@@ -174,7 +174,7 @@ class ApiTest : public ::testing::Test {
     store = std::move(*opened);
     engine::EngineOptions engine_options;
     engine_options.server_url = "http://127.0.0.1:1";
-    engine_options.default_python = "/bin/sh";
+    engine_options.environments.python = "/bin/sh";
     engine_options.min_free_bytes = 0;
     engine_options.machine.cpus = 4;
     engine_options.machine.memory_mb = 4096;

@@ -119,6 +119,17 @@ TEST_F(AuthTest, ARunsTokenMakesChildrenOnly) {
   EXPECT_EQ(Post("/api/v1/runs", R"({"command": "true"})", own).status, 403);
 }
 
+TEST_F(AuthTest, ARunsTokenSeesComputeTargetsAndChangesNone) {
+  const Headers own = Bearer(RunToken(Track(), 0));
+  EXPECT_EQ(Get("/api/v1/compute", own).status, 200);
+  EXPECT_EQ(Get("/api/v1/compute/local", own).status, 200);
+  EXPECT_EQ(Get("/api/v1/compute-sizes", own).status, 200);
+  EXPECT_EQ(Get("/api/v1/compute/local/nodes", own).status, 403);
+  EXPECT_EQ(Post("/api/v1/compute", R"({"name": "blue", "max_nodes": 1})", own).status, 403);
+  EXPECT_EQ(Call("PATCH", "/api/v1/compute/blue", "{}", own).status, 403);
+  EXPECT_EQ(Call("DELETE", "/api/v1/compute/blue", "", own).status, 403);
+}
+
 TEST_F(AuthTest, AnEarlierAttemptsTokenIsAConflict) {
   const std::string run = Submit();
   Begin(run);

@@ -107,6 +107,25 @@ ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);
 ROOST_HANDLER(GetDatasetFile);
+// routes_environments.cc
+ROOST_HANDLER(ListEnvironments);
+ROOST_HANDLER(RegisterEnvironment);
+ROOST_HANDLER(GetEnvironment);
+ROOST_HANDLER(GetEnvironmentVersion);
+ROOST_HANDLER(ListEnvironmentBuilds);
+ROOST_HANDLER(BuildEnvironment);
+ROOST_HANDLER(GetEnvironmentBuild);
+ROOST_HANDLER(GetEnvironmentBuildLog);
+ROOST_HANDLER(DeleteEnvironmentBuild);
+ROOST_HANDLER(PruneEnvironmentBuilds);
+// routes_compute.cc
+ROOST_HANDLER(ListCompute);
+ROOST_HANDLER(CreateCompute);
+ROOST_HANDLER(GetCompute);
+ROOST_HANDLER(PatchCompute);
+ROOST_HANDLER(DeleteCompute);
+ROOST_HANDLER(ListComputeNodes);
+ROOST_HANDLER(ListComputeSizes);
 
 // routes_events.cc
 ROOST_HANDLER(GetEvents);

@@ -124,7 +124,7 @@ void AppendHead(const Request& request, const Response& response, bool chunked, 
   to->append("\r\nDate: ");
   to->append(DateText());
   const bool has_content = response.status != 204 && response.status != 304;
-  if (has_content && (!response.body.empty() || response.stream)) {
+  if (has_content && (response.status == 200 || !response.body.empty() || response.stream)) {
     to->append("\r\nContent-Type: ");
     to->append(response.content_type);
   }

@@ -41,7 +41,7 @@ Status LogSource::CheckRun() {
   if (!run && run.error().code != ErrorCode::kNotFound) {
     return tl::unexpected<Error>(std::move(run.error()));
   }
-  complete_ = !run || LogIsComplete(*run, options_.attempt);
+  complete_ = !run || LogIsComplete(*run, options_.attempt, options_.path);
   seen_generation_ = generation;
   return {};
 }

@@ -23,6 +23,7 @@ class LogSource : public StreamSource {
     bool fold = false;  // carriage returns, line by line
     RunKey run;
     int attempt = 1;
+    std::string path;  // its name, as users see it
   };
   LogSource(store::Store& store, EventHub& hub, Options options);
 

@@ -37,7 +37,7 @@ Result<Response> GetLog(Services& services, Request& request) {
   options.attempt = attempt > 0 ? static_cast<int>(attempt) : std::max(1, run.attempt);
   ROOST_ASSIGN(options.file,
                RunLogPath(services.store, run, request.parameters[1], options.attempt));
-  const bool complete = LogIsComplete(run, options.attempt);
+  const bool complete = LogIsComplete(run, options.attempt, request.parameters[1]);
   struct stat info {};
   const bool exists = ::stat(options.file.c_str(), &info) == 0 && S_ISREG(info.st_mode);
   const bool will_come = follow && !complete && run.kind == spec::RunKind::kManaged;
@@ -56,6 +56,7 @@ Result<Response> GetLog(Services& services, Request& request) {
   options.follow = follow && !complete;
   options.fold = fold;
   options.run = run.key;
+  options.path = request.parameters[1];
 
   Response response;
   response.content_type = "text/plain; charset=utf-8";

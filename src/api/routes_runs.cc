@@ -7,6 +7,7 @@
 #include "api/run_access.h"
 #include "api/run_logs.h"
 #include "base/digest.h"
+#include "spec/compute_target.h"
 #include "spec/run_definition.h"
 #include "spec/run_query.h"
 
@@ -121,8 +122,8 @@ Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
 // The dictionary that Azure ML's get_details gives.
 Json DetailsJson(Services& services, const store::Run& run, const std::vector<RunLog>& logs) {
   Json properties = run.properties;
-  properties["_azureml.ComputeTargetType"] =
-      run.compute_target.empty() ? "local" : run.compute_target;
+  const bool local = run.compute_target.empty() || run.compute_target == spec::kLocalTarget;
+  properties["_azureml.ComputeTargetType"] = local ? "local" : "amlcompute";
   if (run.snapshot) properties["ContentSnapshotId"] = run.snapshot->ToText();
   properties["ProcessInfoFile"] = "azureml-logs/process_info.json";
   properties["ProcessStatusFile"] = "azureml-logs/process_status.json";

@@ -5,8 +5,10 @@
 
 namespace roost::api {
 
-bool LogIsComplete(const store::Run& run, int attempt) {
-  return spec::IsFinal(run.state) || attempt < run.attempt;
+// An environment is ready before its attempt is launched.
+bool LogIsComplete(const store::Run& run, int attempt, const std::string& path) {
+  const int first_open = path == spec::kImageBuildLog ? run.attempt + 1 : run.attempt;
+  return spec::IsFinal(run.state) || attempt < first_open;
 }
 
 Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& run) {
@@ -18,8 +20,8 @@ Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& r
     if (!fs::is_directory(layout.log_folder(), missing)) continue;
     ROOST_ASSIGN(const auto files, ListTree(layout.log_folder()));
     for (const TreeEntry& file : files) {
-      logs.push_back({spec::kLogPrefix + file.path, attempt, file.size, LogIsComplete(run, attempt),
-                      file.modified_us});
+      logs.push_back({spec::kLogPrefix + file.path, attempt, file.size,
+                      LogIsComplete(run, attempt, spec::kLogPrefix + file.path), file.modified_us});
     }
   }
   return logs;

@@ -25,6 +25,6 @@ Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& r
 Result<fs::path> RunLogPath(store::Store& store, const store::Run& run, const std::string& path,
                             int attempt);
 // True when nothing will be added to this attempt's logs.
-bool LogIsComplete(const store::Run& run, int attempt);
+bool LogIsComplete(const store::Run& run, int attempt, const std::string& path);
 
 }  // namespace roost::api

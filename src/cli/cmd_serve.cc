@@ -15,6 +15,8 @@
 #include "cli/terminal.h"
 #include "engine/engine.h"
 #include "engine/run_end_hook.h"
+#include "environments/command_runner.h"
+#include "environments/pip_configuration.h"
 #include "launch/fake_launcher.h"
 #include "launch/local_launcher.h"
 #include "launch/machine.h"
@@ -89,10 +91,53 @@ Status CheckRunEndHook(const std::string& target) {
               "Install it (apt-get install curl) or give a command.");
 }
 
+Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings& settings) {
+  std::map<std::string, std::string> variables;
+  for (const std::string& text : options.build_variables) {
+    ROOST_ASSIGN(const KeyValue pair, ParseKeyValue(text, "--build-env", false));
+    variables[pair.key] = *pair.value;
+  }
+  const std::map<std::string, std::string> own = CurrentEnvironment();
+  settings.variables = environments::BuildVariables(own, variables);
+  settings.variables.merge(environments::UvVariablesOfPip(own));
+  // uv may lie beside the server's interpreter, in the environment that it was installed into.
+  if (!settings.python.empty()) {
+    settings.variables["PATH"] += ":" + fs::path(settings.python).parent_path().string();
+  }
+  if (!options.environments.empty()) {
+    settings.folder = fs::absolute(options.environments).lexically_normal();
+  }
+  settings.index_url = options.index_url;
+  settings.extra_index_urls = options.extra_index_urls;
+  settings.find_links = options.find_links;
+  settings.no_index = options.no_index;
+  settings.relax_pins = options.relax_pins;
+  settings.containers = options.containers;
+  if (!options.constraints.empty()) {
+    settings.constraints = fs::absolute(options.constraints).lexically_normal();
+    ROOST_TRY(ReadFile(settings.constraints));
+  }
+  if (!options.environments_size.empty()) {
+    ROOST_ASSIGN(const std::int64_t megabytes, ParseMemory(options.environments_size));
+    settings.max_bytes = static_cast<std::uint64_t>(megabytes) << 20;
+  }
+  return {};
+}
+
+Result<engine::MissingGpus> ParseGpuPolicy(const std::string& text) {
+  if (text == "substitute") return engine::MissingGpus::kSubstitute;
+  if (text == "require") return engine::MissingGpus::kRefuse;
+  return Fail(ErrorCode::kInvalidArgument,
+              "--gpu takes `substitute` (runs without the GPUs that are missing) or `require` "
+              "(refuses them), not '" +
+                  text + "'.");
+}
+
 Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int port) {
   engine::EngineOptions engine;
   engine.server_url = AddressOf(options.host, port);
-  ROOST_ASSIGN(engine.default_python, ChoosePython(options.python, CurrentEnvironment()));
+  ROOST_ASSIGN(engine.environments.python, ChoosePython(options.python, CurrentEnvironment()));
+  ROOST_TRY(SetBuildSettings(options, engine.environments));
   const fs::path sdk = options.sdk.empty() ? FindSdk(ProgramFolder()) : fs::path(options.sdk);
   if (!sdk.empty()) {
     ROOST_ASSIGN(engine.sdk_python_folder, CopySdk(sdk, fs::absolute(options.data)));
@@ -105,6 +150,8 @@ Result<engine::EngineOptions> MakeEngineOptions(const ServeOptions& options, int
   ROOST_TRY(CheckRunEndHook(options.on_run_end));
   engine.on_run_end = options.on_run_end;
   engine.machine = launch::ReadMachineResources();
+  ROOST_ASSIGN(engine.missing_gpus, ParseGpuPolicy(options.gpu));
+  ROOST_ASSIGN(engine.vm_sizes, ReadVmSizes(options.vm_sizes, options.data));
   return engine;
 }
 
@@ -163,6 +210,8 @@ Result<int> Serve(ServeOptions options) {
   server_options.machine = engine_options.machine;
   server_options.trainer = engine_options.trainer;
   const std::string address = engine_options.server_url;
+  environments::NoRunner no_runner;
+  if (options.fake_launcher) engine_options.environment_runner = &no_runner;
 
   engine::Engine engine(*store, std::move(engine_options), std::move(make_launcher));
   ROOST_TRY(engine.Start());
@@ -183,6 +232,49 @@ Result<int> Serve(ServeOptions options) {
   engine.Stop();
   LogInfo("server_stopped");
   return 0;
+}
+
+void AddBuildOptions(CLI::App& command, ServeOptions& options) {
+  constexpr const char* kGroup = "Environments that are built";
+  command
+      .add_option("--environments", options.environments,
+                  "Folder for them (default: environments in the data folder)")
+      ->group(kGroup);
+  command
+      .add_option("--environments-size", options.environments_size,
+                  "Remove unused ones beyond 20G... (default: never)")
+      ->group(kGroup);
+  command
+      .add_option("--index-url", options.index_url,
+                  "Package index (default: that of pip's and uv's own settings)")
+      ->group(kGroup);
+  command.add_option("--extra-index-url", options.extra_index_urls, "Another one, repeatable")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+  command.add_option("--find-links", options.find_links, "Folder or page with wheels, repeatable")
+      ->allow_extra_args(false)
+      ->group(kGroup);
+  command.add_flag("--no-index", options.no_index, "Take packages from --find-links alone")
+      ->group(kGroup);
+  command
+      .add_option("--constraints", options.constraints,
+                  "File of versions that every environment keeps to")
+      ->group(kGroup);
+  command
+      .add_flag("--relax-pins", options.relax_pins,
+                "Versions that cannot be had become the nearest ones that can; the build log and "
+                "the run's properties say which")
+      ->group(kGroup);
+  command
+      .add_flag("--containers", options.containers,
+                "Conda and pip environments that ask for a container (docker.enabled) get one; "
+                "without, that is a hint")
+      ->group(kGroup);
+  command
+      .add_option("--build-env", options.build_variables,
+                  "Variable KEY=VALUE of the programs that build, repeatable")
+      ->allow_extra_args(false)
+      ->group(kGroup);
 }
 
 }  // namespace
@@ -218,6 +310,13 @@ void AddServeCommand(CLI::App& app, Context& context) {
       ->check(CLI::ExistingDirectory);
   command->add_option("--trainer", options->trainer,
                       "The program roost-trainer, which runs find (default: the one beside this)");
+  AddBuildOptions(*command, *options);
+  command->add_option("--gpu", options->gpu,
+                      "Runs on clusters whose size promises GPUs that are missing: `substitute` "
+                      "starts them without, `require` refuses them (default: substitute)");
+  command->add_option("--vm-sizes", options->vm_sizes,
+                      "File with sizes of nodes, added to the shipped ones (default: vm-sizes.json "
+                      "of the data folder, if it is there)");
   command->add_flag("--fake-launcher", options->fake_launcher,
                     "Run nothing; every run ends well at once. For tests of the API");
 }

@@ -65,6 +65,13 @@ std::string ResourcesText(const json& definition) {
   return text;
 }
 
+void AddEnvironment(Sheet& sheet, const json& environment) {
+  const std::string name = Text(environment, "name");
+  if (!name.empty()) sheet.Add("environment", name + ":" + Text(environment, "version"));
+  const json python = Field(environment, "python");
+  sheet.Add("python", Text(python, "interpreter"));
+}
+
 void AddError(Sheet& sheet, const json& error) {
   if (!error.is_object()) return;
   sheet.AddLine(fmt::format("error         {}", OneLine(Text(error, "code"))));
@@ -128,7 +135,7 @@ Sheet MakeSheet(const json& run) {
   const json definition = Field(run, "definition");
   sheet.Add("target", Text(run, "compute_target"));
   sheet.Add("runs", WorkText(definition));
-  sheet.Add("python", Text(Field(definition, "environment"), "python"));
+  AddEnvironment(sheet, Field(definition, "environment"));
   sheet.Add("resources", ResourcesText(definition));
   sheet.Add("snapshot", Text(run, "snapshot"));
   sheet.AddMap("tags", Field(run, "tags"));

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/subprocess.h"
 #include "cli/command.h"
+#include "cli/environment_file.h"
 #include "cli/format.h"
 #include "cli/python_choice.h"
 #include "cli/submit_words.h"
@@ -23,7 +24,8 @@ struct SubmitOptions {
   SubmitWords words;
   bool no_folder = false;
   std::string experiment = "Default";
-  std::string name, description, python, target = "local";
+  std::string name, description, target = "local";
+  std::string python, environment, conda_file, requirements_file;
   std::vector<std::string> tags, variables, properties;
   double cpus = 1;
   int gpus = 0;
@@ -53,6 +55,23 @@ Result<json> ReadMap(const std::vector<std::string>& texts, std::string_view opt
   return map;
 }
 
+Status SetEnvironment(const SubmitOptions& options, bool local_server, json& body) {
+  if (!options.environment.empty()) {
+    body["environment"] = EnvironmentReference(options.environment);
+  } else if (!options.conda_file.empty()) {
+    ROOST_ASSIGN(body["environment"], ReadCondaFile(options.conda_file));
+  } else if (!options.requirements_file.empty()) {
+    ROOST_ASSIGN(body["environment"], ReadRequirementsFile(options.requirements_file, ""));
+  } else if (local_server) {
+    // This machine's interpreter means something to a server on this machine only.
+    ROOST_ASSIGN(const std::string python, ChoosePython(options.python, CurrentEnvironment()));
+    if (!python.empty()) body["environment"] = {{"python", python}};
+  } else if (!options.python.empty()) {
+    body["environment"] = {{"python", options.python}};
+  }
+  return {};
+}
+
 // Everything of the definition that needs neither the server nor a look at the folder's files.
 Result<json> MakeDefinition(const SubmitOptions& options, const Work& work, bool local_server) {
   json body{{"experiment", options.experiment}, {"compute_target", options.target}};
@@ -76,13 +95,7 @@ Result<json> MakeDefinition(const SubmitOptions& options, const Work& work, bool
   if (!options.time_limit.empty()) {
     ROOST_ASSIGN(body["time_limit_seconds"], ParseDuration(options.time_limit));
   }
-  // This machine's interpreter means something to a server on this machine only.
-  if (local_server) {
-    ROOST_ASSIGN(const std::string python, ChoosePython(options.python, CurrentEnvironment()));
-    if (!python.empty()) body["environment"] = {{"python", python}};
-  } else if (!options.python.empty()) {
-    body["environment"] = {{"python", options.python}};
-  }
+  ROOST_TRY(SetEnvironment(options, local_server, body));
   return body;
 }
 
@@ -133,6 +146,10 @@ Result<int> Submit(client::Client& client, const SubmitOptions& options, const W
   const std::string key = options.idempotency_key.empty() ? RandomHex(16) : options.idempotency_key;
   ROOST_ASSIGN(const json run, client.Post("/runs", body, key));
   const std::string run_id = Text(run, "run_id");
+  if (run.contains("properties")) {
+    const std::string substitution = Text(run["properties"], "roost.gpu_substitution");
+    if (!substitution.empty()) Note("warning: " + OneLine(substitution));
+  }
   if (options.as_json) {
     ROOST_TRY(PrintJson(run));
     return 0;
@@ -169,8 +186,18 @@ void AddOptions(CLI::App& command, SubmitOptions& options) {
   command.add_option("--memory", options.memory, "Memory: MiB, or 512M, 16G (default: no limit)");
   command.add_option("--time-limit", options.time_limit,
                      "Longest running time: seconds, or 90s, 30m, 2h, 1d (default: 30 days)");
-  command.add_option("--python", options.python,
-                     "Interpreter (default: the active environment's, else PATH's python3)");
+  auto* python =
+      command.add_option("--python", options.python,
+                         "Interpreter (default: the active environment's, else PATH's python3)");
+  auto* environment = command.add_option("--environment", options.environment,
+                                         "Registered environment NAME[@VERSION]");
+  auto* conda = command.add_option("--conda-file", options.conda_file,
+                                   "Build the environment of a conda specification (once)");
+  auto* requirements = command.add_option("--pip-requirements", options.requirements_file,
+                                          "Build an environment with these requirements (once)");
+  environment->excludes(python, conda, requirements);
+  conda->excludes(python, requirements);
+  requirements->excludes(python);
   command.add_option("--target", options.target, "Compute target (default: local)");
   command.add_option("--max-snapshot-mb", options.max_snapshot_mb,
                      "Largest snapshot in MiB (default: 300)");

@@ -102,6 +102,8 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddModelsCommands(app, context);
   AddDataCommands(app, context);
   AddDatastoresCommands(app, context);
+  AddEnvironmentsCommands(app, context);
+  AddComputeCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
   AddCompletionCommand(app, context);

@@ -46,6 +46,8 @@ void AddFilesCommands(CLI::App& app, Context& context);
 void AddModelsCommands(CLI::App& app, Context& context);
 void AddDataCommands(CLI::App& app, Context& context);
 void AddDatastoresCommands(CLI::App& app, Context& context);
+void AddEnvironmentsCommands(CLI::App& app, Context& context);
+void AddComputeCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 
@@ -72,6 +73,17 @@ Result<LogLevel> ParseLogLevel(const std::string& text) {
   if (text == "error") return LogLevel::kError;
   return Fail(ErrorCode::kInvalidArgument,
               "'" + text + "' is no log level: choose debug, info, warning or error.");
+}
+
+Result<std::vector<spec::VmSize>> ReadVmSizes(const std::string& file, const fs::path& data) {
+  const fs::path path = file.empty() ? data / "vm-sizes.json" : fs::path(file);
+  if (file.empty() && !fs::exists(path)) return spec::ShippedVmSizes();
+  ROOST_ASSIGN(const std::string text, ReadFile(path));
+  auto sizes = spec::ParseVmSizes(nlohmann::json::parse(text, nullptr, false));
+  if (sizes) return sizes;
+  Error error = sizes.error();
+  error.message = "The file " + path.string() + " is not usable. " + error.message;
+  return Fail(std::move(error));
 }
 
 bool IsLoopbackHost(const std::string& host) {

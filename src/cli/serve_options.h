@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "spec/vm_sizes.h"
 
 namespace roost::cli {
 
@@ -23,7 +25,17 @@ struct ServeOptions {
   std::string log_file;
   std::string sdk;
   std::string trainer;
+  std::string vm_sizes;  // a file; empty: that of the data folder, if there is one
+  std::string gpu = "substitute";
   bool fake_launcher = false;
+
+  // How environments are built.
+  std::string environments;  // empty: in the data folder
+  std::string index_url, constraints, environments_size;
+  std::vector<std::string> extra_index_urls, find_links, build_variables;
+  bool no_index = false;
+  bool relax_pins = false;
+  bool containers = false;
 };
 
 inline constexpr int kDefaultPort = 7070;
@@ -36,6 +48,10 @@ fs::path FindTrainer(const fs::path& program_folder);  // empty: there is none
 fs::path ProgramFolder();
 
 Result<LogLevel> ParseLogLevel(const std::string& text);
+
+// The table of node sizes: the shipped one with the rows of `file`, or, when that is not named, of
+// vm-sizes.json in the data folder where it exists.
+Result<std::vector<spec::VmSize>> ReadVmSizes(const std::string& file, const fs::path& data);
 
 // "localhost" and addresses of 127.0.0.0/8 and ::1.
 bool IsLoopbackHost(const std::string& host);

@@ -87,6 +87,16 @@ const char* CodeOf(Style style) {
   return "";
 }
 
+Status WriteTo(int fd, std::string_view text, const char* doing) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Fail(ErrnoError(doing, errno));
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
 // Read by the signal handler; written before it is installed.
 std::string interrupt_message;
 int interrupt_exit_code = 130;
@@ -95,15 +105,6 @@ void HandleInterrupt(int) {
   [[maybe_unused]] const ssize_t written =
       ::write(STDERR_FILENO, interrupt_message.data(), interrupt_message.size());
   ::_exit(interrupt_exit_code);
-}
-
-void WriteErr(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
 }
 
 }  // namespace
@@ -169,16 +170,13 @@ std::string OneLine(std::string_view text) {
 }
 
 Status WriteOut(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Fail(ErrnoError("writing to standard output", errno));
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
+  return WriteTo(STDOUT_FILENO, text, "writing to standard output");
+}
+Status WriteErr(std::string_view text) {
+  return WriteTo(STDERR_FILENO, text, "writing to standard error");
 }
 
-void Note(std::string_view text) { WriteErr(fmt::format("roost: {}\n", text)); }
+void Note(std::string_view text) { (void)WriteErr(fmt::format("roost: {}\n", text)); }
 
 void PrintError(const Error& error) {
   const bool color = UseColor(STDERR_FILENO);
@@ -190,7 +188,7 @@ void PrintError(const Error& error) {
     text += "  " + (problem.field.empty() ? "" : OneLine(problem.field) + ": ") + problem.message +
             "\n";
   }
-  WriteErr(text);
+  (void)WriteErr(text);
 }
 
 void OnInterrupt(std::string message, int exit_code) {
@@ -233,11 +231,11 @@ void ProgressBar::Update(std::uint64_t done, std::uint64_t total) {
   } else {
     bar = FormatBytes(done);
   }
-  WriteErr(fmt::format("\r\033[K{}  {}", CutToWidth(OneLine(title_), 40), bar));
+  (void)WriteErr(fmt::format("\r\033[K{}  {}", CutToWidth(OneLine(title_), 40), bar));
 }
 
 void ProgressBar::Finish() {
-  if (drawn_) WriteErr("\r\033[K");
+  if (drawn_) (void)WriteErr("\r\033[K");
   drawn_ = false;
 }
 

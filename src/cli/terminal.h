@@ -29,6 +29,8 @@ std::string OneLine(std::string_view text);
 
 // Writes everything to stdout; an error when the reader is gone.
 Status WriteOut(std::string_view text);
+// The same to stderr, for what is not the command's own output.
+Status WriteErr(std::string_view text);
 // "roost: <text>" on stderr.
 void Note(std::string_view text);
 void PrintError(const Error& error);

@@ -12,6 +12,7 @@
 #include "cli/terminal.h"
 #include "roost/events.h"
 #include "roost/log_follow.h"
+#include "spec/run_layout.h"
 
 namespace roost::cli {
 namespace {
@@ -101,6 +102,9 @@ Result<int> WatchRun(client::Client& client, const json& run) {
   };
   {
     const StateFollower states(client.options(), run_id, teller);
+    follow.path = spec::kImageBuildLog;
+    ROOST_TRY(client::FollowLog(client, follow, WriteErr));
+    follow.path = spec::kDriverLog;
     ROOST_TRY(client::FollowLog(client, follow, WriteOut));
   }
   ROOST_ASSIGN(const json ended, client.Get(RunPath(run_id)));

@@ -7,7 +7,8 @@
 
 namespace roost::cli {
 
-// Follows a run to its end: its driver log to stdout, changes of its state to stderr. Ctrl-C stops
+// Follows a run to its end: its driver log to stdout, changes of its state and the log of its
+// environment's build to stderr. Ctrl-C stops
 // watching (exit code 130), not the run. Gives the run's exit code.
 Result<int> WatchRun(client::Client& client, const nlohmann::json& run);
 

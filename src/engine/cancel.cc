@@ -26,6 +26,7 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
   const RunKey key = live.run.key;
   switch (live.phase) {
     case Phase::kWaiting:
+    case Phase::kBuilding:
     case Phase::kPreparing:
     case Phase::kLaunching: {
       // Nothing runs, unless a launch was recorded whose start is being tried again.
@@ -33,10 +34,11 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
         return Fail(ErrorCode::kUnavailable,
                     "the run is being started, but the server cannot write to its disk; try again");
       }
-      ROOST_TRY(Move(live, spec::RunState::kCanceled, "Canceled on request"));
+      ROOST_TRY(Move(live, spec::RunState::kCanceled, CancelReason(live)));
       const store::Run canceled = live.run;
       live.outcome = {spec::RunState::kCanceled, canceled.reason, {}};
-      const bool prepared = live.phase != Phase::kWaiting;
+      if (live.build) cache->Cancel(live.build);  // others may go on waiting for it
+      const bool prepared = live.phase == Phase::kPreparing || live.phase == Phase::kLaunching;
       live.phase = Phase::kFinishing;
       if (prepared) {
         // The same single worker, so the removal comes after the preparation.

@@ -5,6 +5,17 @@
 #include "store/metrics.h"
 
 namespace roost::engine {
+namespace {
+
+environments::BuildSettings BuildSettingsOf(const EngineOptions& options,
+                                            const fs::path& data_folder) {
+  environments::BuildSettings settings = options.environments;
+  if (settings.folder.empty()) settings.folder = fs::absolute(data_folder) / "environments";
+  return settings;
+}
+
+}  // namespace
+
 Engine::Engine(store::Store& store, EngineOptions options, LauncherFactory make_launcher,
                Clock& clock)
     : state_(std::make_unique<State>(store, std::move(options), std::move(make_launcher), clock)) {}
@@ -35,6 +46,13 @@ Result<store::Run> Engine::ReportStatus(const RunId& run, spec::RunState status,
   return state_->ReportStatus(run, status, error_json, ended_at);
 }
 
+Result<spec::EnvironmentDefinition> Engine::ResolveEnvironment(
+    const spec::EnvironmentDefinition& asked) const {
+  return state_->ResolveEnvironment(asked);
+}
+
+environments::EnvironmentCache& Engine::environments() { return *state_->cache; }
+
 QueueStatus Engine::Queue() const {
   std::lock_guard lock(state_->mutex);
   return state_->queue_status;
@@ -49,7 +67,11 @@ Engine::State::State(store::Store& store_, EngineOptions options_, LauncherFacto
       total(CapacityOf(options.machine)),
       mount_means(FindMountMeans(store.data_folder())),
       free(total),
-      hook(options.on_run_end, clock_) {}
+      clusters(store.compute_targets(), clock),
+      hook(options.on_run_end, clock_),
+      runner(options.environment_runner != nullptr ? *options.environment_runner : process_runner),
+      cache(std::make_unique<environments::EnvironmentCache>(
+          BuildSettingsOf(options, store_.data_folder()), runner, clock_)) {}
 
 Status Engine::State::Start() {
   launcher =
@@ -113,7 +135,7 @@ void Engine::State::PublishStatus() {
   now.gpus_used = static_cast<int>(total.gpus.size() - free.gpus.size());
   now.memory_mb_used = total.memory_mb - free.memory_mb;
   for (const auto& [key, live] : live_runs)
-    ++(live.phase == Phase::kWaiting ? now.waiting : now.running);
+    ++(live.phase == Phase::kWaiting || live.phase == Phase::kBuilding ? now.waiting : now.running);
   std::lock_guard lock(mutex);
   queue_status = now;
 }

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/files.h"
+#include "engine/compute.h"
+#include "environments/environment_cache.h"
 #include "launch/launcher.h"
 #include "launch/machine.h"
 #include "spec/run_definition.h"
@@ -21,20 +23,25 @@
 namespace roost::engine {
 
 struct EngineOptions {
-  std::string server_url;                     // what runs are told: "http://127.0.0.1:7070"
-  fs::path trainer;                           // roost-trainer, which runs find in PATH; empty: none
-  std::string default_python;                 // interpreter when a run names none
+  std::string server_url;  // what runs are told: "http://127.0.0.1:7070"
+  fs::path trainer;        // roost-trainer, which runs find in PATH; empty: none
+  // How environments are built. `python` is the interpreter of runs that name none; an empty
+  // folder stands for `environments` in the data folder.
+  environments::BuildSettings environments;
+  environments::CommandRunner* environment_runner = nullptr;  // for tests; nullptr: real programs
   fs::path sdk_python_folder;                 // put last on a run's module path; empty: none
   std::uint64_t min_free_bytes = 1ULL << 30;  // below it the queue pauses with a reason
   std::int64_t grace_ms = 15'000;             // between TERM and KILL
   std::string on_run_end;                     // command or http(s) URL; empty: none
   launch::MachineResources machine;
+  std::vector<spec::VmSize> vm_sizes = spec::ShippedVmSizes();
+  MissingGpus missing_gpus = MissingGpus::kSubstitute;
   std::chrono::milliseconds log_watch_interval{2000};  // how often ./logs of live runs is looked at
   std::chrono::milliseconds retry_interval{1000};  // after the store refused a write (disk full)
   // For kill tests: called after each durable step of a run's life with the step's name ("created",
-  // "preparing", "prepared", "launch_recorded", "starting", "launched", "running", "end_recorded",
-  // "finalizing", "files_kept", "report_taken_in", "scratch_removed", "finished",
-  // "cancel_requested", "requeued"), on the thread that did it.
+  // "building", "built", "preparing", "prepared", "launch_recorded", "starting", "launched",
+  // "running", "end_recorded", "finalizing", "files_kept", "report_taken_in", "scratch_removed",
+  // "finished", "cancel_requested", "requeued"), on the thread that did it.
   std::function<void(std::string_view)> after_step;
 };
 
@@ -101,6 +108,24 @@ class Engine {
                                   const std::string& error_json, Micros ended_at);
 
   QueueStatus Queue() const;
+
+  // What a reference to a registered environment stands for; kNotFound when there is none.
+  Result<spec::EnvironmentDefinition> ResolveEnvironment(
+      const spec::EnvironmentDefinition& asked) const;
+  // The environments on disk; lives as long as the engine, and may be used from any thread.
+  environments::EnvironmentCache& environments();
+  // Compute targets. Deleting one fails what waits for it, cancels what runs on it, and is over
+  // when its last run is; `local` cannot be changed (kConflict).
+  const std::vector<spec::VmSize>& vm_sizes() const;
+  Result<std::vector<ComputeView>> ListCompute();  // `local` first, then by name
+  Result<ComputeView> GetCompute(const std::string& name);
+  struct ComputeCreated {
+    ComputeView view;
+    bool created = true;  // false: it was there with the same settings; other ones are kConflict
+  };
+  Result<ComputeCreated> CreateCompute(const spec::ClusterSettings& settings);
+  Result<ComputeView> UpdateCompute(const std::string& name, const spec::ClusterChange& change);
+  Result<ComputeView> DeleteCompute(const std::string& name);
 
   struct State;  // engine_state.h; of this module alone
 

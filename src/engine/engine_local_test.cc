@@ -16,7 +16,7 @@ class EngineLocalTest : public testing::Test {
     const auto environment = CurrentEnvironment();
     if (const auto path = environment.find("PATH"); path != environment.end()) {
       if (const auto python = FindProgram("python3", path->second)) {
-        world.options.default_python = python->string();
+        world.options.environments.python = python->string();
       }
     }
     world.StartForReal();
@@ -80,7 +80,7 @@ TEST_F(EngineLocalTest, AnInterpreterThatIsNoneFailsToStart) {
   spec::RunDefinition definition;
   definition.snapshot = world.Snapshot({{"train.py", ""}});
   definition.script = "train.py";
-  definition.python = fake.string();
+  definition.environment.interpreter = fake.string();
   const store::Run done = world.AwaitEnd(world.Submit(definition).id);
   EXPECT_EQ(done.state, RunState::kFailed);
   EXPECT_EQ(ErrorCodeOf(done), "StartFailed") << done.reason;

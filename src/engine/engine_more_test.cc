@@ -233,12 +233,12 @@ TEST_F(EngineMoreTest, ARunThatWasLiveInABackupIsEndedAndNeverStartedAgain) {
 }
 
 TEST_F(EngineMoreTest, ACommandFindsTheServersInterpreterOnItsPath) {
-  world.options.default_python = "/bin/sh";
+  world.options.environments.python = "/bin/sh";
   world.StartWithFake();
   const store::Run run = world.Submit(EngineWorld::Command("python train.py"));
   EXPECT_THAT(world.AwaitLaunch(run.id).environment.at("PATH"), testing::StartsWith("/bin:"));
   world.StopEngine();
-  world.options.default_python = "";
+  world.options.environments.python = "";
   world.StartWithFake();
   EXPECT_TRUE(world.engine->Submit(EngineWorld::Command("true"), "tester", "", ""));
 }

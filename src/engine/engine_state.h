@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "engine/clusters.h"
 #include "engine/engine.h"
 #include "engine/finalize.h"
 #include "engine/outcome.h"
@@ -19,6 +20,8 @@
 #include "engine/run_inputs.h"
 #include "engine/watch_logs.h"
 #include "engine/worker_pool.h"
+#include "environments/command_runner.h"
+#include "environments/environment_cache.h"
 #include "spec/run_layout.h"
 
 namespace roost::engine {
@@ -26,6 +29,7 @@ namespace roost::engine {
 // Where the engine is with a run; finer than the run's state, and never stored.
 enum class Phase {
   kWaiting,     // in the queue
+  kBuilding,    // its environment is being built
   kPreparing,   // a worker makes the working folder
   kLaunching,   // prepared; the launch is being recorded and started
   kLaunched,    // a shim has it, or will be found not to
@@ -40,8 +44,11 @@ struct LiveRun {
   spec::RunDefinition definition;
   Phase phase = Phase::kWaiting;
   bool holds_share = false;
-  std::vector<int> gpus;  // of its share
-  int attempt = 0;        // being prepared or launched
+  std::vector<int> gpus;                                      // of its share
+  std::optional<environments::ReadyEnvironment> environment;  // held for as long as the run lives
+  std::shared_ptr<environments::EnvironmentCache::Request> build;  // in kBuilding
+  std::string node;                                                // of its cluster; empty: none
+  int attempt = 0;                                                 // being prepared or launched
   std::string launch_id;  // of this attempt; empty: none yet
   bool launch_recorded = false;
   LaunchEnd end;
@@ -49,6 +56,10 @@ struct LiveRun {
   std::shared_ptr<LogWatch> log_watch;  // while its processes run
   bool watching = false;                // a worker is in log_watch now
 };
+
+// What a run tells of the environment that was built for it.
+std::map<std::string, std::string> EnvironmentProperties(
+    const environments::ReadyEnvironment& environment);
 
 // The engine's insides. Everything but the calls marked otherwise happens on the loop's thread.
 // Each step writes to the store, then to memory, then speaks to the launcher; a step that the store
@@ -96,13 +107,45 @@ struct Engine::State {
   void GiveBack(LiveRun& live);
   void Requeue(RunKey key);
 
+  // environments.cc: what the run's interpreter is, and its build where it needs one. The first two
+  // are called on any thread.
+  Result<spec::EnvironmentDefinition> ResolveEnvironment(
+      const spec::EnvironmentDefinition& asked) const;
+  Status FillInEnvironment(spec::RunDefinition* definition, std::vector<Problem>* problems) const;
+  void TakeEnvironments();
+  void StartBuilding(RunKey key);
+  void Build(LiveRun& live);
+  void FinishBuilding(RunKey key);
+  void HoldEnvironment(LiveRun& live);
+  // compute.cc: compute targets. FitToTarget is called on any thread.
+  Status FitToTarget(spec::RunDefinition* definition, std::vector<Problem>* problems) const;
+  Status CheckTarget(const std::string& name) const;
+  std::map<std::string, int> WaitingByTarget() const;
+  Status TakeNode(LiveRun& live);
+  void GiveNodeBack(LiveRun& live);
+  void RecoverNode(LiveRun& live);
+  void RefitWaiting(LiveRun& live) const;
+  void FreeStrayNodes();
+  std::string CancelReason(const LiveRun& live) const;
+  void ClearDeletedClusters();
+  ComputeView ViewOfLocal(const std::map<std::string, int>& waiting) const;
+  ComputeView ViewOf(const store::ComputeTarget& cluster,
+                     const std::map<std::string, int>& waiting) const;
+  std::vector<ComputeView> ListCompute() const;
+  Result<ComputeView> GetCompute(const std::string& name) const;
+  Result<ComputeCreated> CreateCompute(const spec::ClusterSettings& settings);
+  Result<ComputeView> UpdateCompute(const std::string& name, const spec::ClusterChange& change);
+  Result<ComputeView> DeleteCompute(const std::string& name);
+
   // launch_run.cc: from the queue to the launcher.
   void StartPreparing(RunKey key);
   void OnPrepared(RunKey key, int attempt, const Status& prepared);
   void Launch(RunKey key);
   Status RecordLaunch(LiveRun& live, const std::string& token);
   spec::LaunchRequest MakeRequest(const LiveRun& live, const std::string& token) const;
-  void FailToStart(RunKey key, const Error& error);
+  void PutIntoImage(const LiveRun& live, const spec::RunDefinition& definition,
+                    spec::LaunchRequest& request) const;
+  void FailToStart(RunKey key, const char* code, const std::string& why);
 
   // supervise.cc: launch events -> states.
   void OnLaunchEvent(const std::string& launch_id, const launch::LaunchEvent& event);
@@ -145,11 +188,11 @@ struct Engine::State {
   Clock& clock;
   const Capacity total;
   const MountMeans mount_means;
-
   EventLoop loop;
   std::unique_ptr<launch::Launcher> launcher;
   std::map<RunKey, LiveRun> live_runs;  // in the order of submission
   Capacity free;
+  Clusters clusters;
   bool turn_posted = false;
 
   std::atomic<bool> stopping{false};
@@ -164,6 +207,14 @@ struct Engine::State {
   WorkerPool data_preparers{1};  // the same for runs with inputs, which may be large
   WorkerPool collectors{2};      // finalize, log watches, sealing of metrics
   std::thread thread;
+
+  // Last, so that it goes first: its builds tell the loop how they ended.
+  environments::ProcessRunner process_runner;
+  environments::CommandRunner& runner;  // that of the options, else the one above
+  const std::unique_ptr<environments::EnvironmentCache> cache;
 };
+
+bool IsLocal(const std::string& target);                              // compute.cc
+WaitingRun AskOf(RunKey key, const spec::RunDefinition& definition);  // schedule.cc
 
 }  // namespace roost::engine

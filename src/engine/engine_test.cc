@@ -126,7 +126,7 @@ TEST_F(EngineTest, AllProblemsAreToldAtOnceAndNothingIsKept) {
   definition.snapshot = world.Snapshot({{"src/train.py", ""}});
   definition.script = "train.py";
   definition.compute_target = "moon";
-  definition.python = "/no/such/python";
+  definition.environment.interpreter = "/no/such/python";
   definition.parent = "nobody";
   definition.resources = {16, 1, 1 << 20};
   const auto refused = world.engine->Submit(definition, "tester", "", "");

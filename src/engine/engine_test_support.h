@@ -33,7 +33,7 @@ class EngineWorld {
  public:
   explicit EngineWorld(fs::path data) : data_(std::move(data)) {
     options.server_url = "http://127.0.0.1:7070";
-    options.default_python = "/bin/sh";
+    options.environments.python = "/bin/sh";
     options.min_free_bytes = 0;
     options.grace_ms = 200;
     options.machine.cpus = 2;
@@ -73,7 +73,7 @@ class EngineWorld {
   }
 
   void StartWith(LauncherFactory factory) {
-    engine = std::make_unique<Engine>(*store, options, std::move(factory));
+    engine = std::make_unique<Engine>(*store, options, std::move(factory), *clock);
     const Status started = engine->Start();
     ASSERT_TRUE(started) << started.error().message;
   }
@@ -190,6 +190,7 @@ class EngineWorld {
   }
 
   EngineOptions options;
+  Clock* clock = &SystemClock();  // of the engine, not of the store
   std::unique_ptr<store::Store> store;
   std::unique_ptr<Engine> engine;
   EventLoop* loop = nullptr;

@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "engine/engine_state.h"
 #include "engine/prepare.h"
+#include "engine/run_container.h"
 #include "engine/run_data.h"
 #include "engine/run_environment.h"
 #include "engine/run_inputs.h"
@@ -13,8 +16,10 @@ namespace roost::engine {
 void Engine::State::StartPreparing(RunKey key) {
   LiveRun* live = Find(key);
   if (live == nullptr || live->phase != Phase::kWaiting) return;
-  if (const Status moved = Move(*live, spec::RunState::kPreparing, "Making the working folder");
-      !moved) {
+  Status moved = TakeNode(*live);
+  if (moved) moved = Move(*live, spec::RunState::kPreparing, "Making the working folder");
+  if (!moved) {
+    GiveNodeBack(*live);
     // It stays in the queue, and the next turn tries again.
     LogWarning("step_put_off", {{"run", live->run.id.value()}, {"why", moved.error().message}});
     return;
@@ -24,12 +29,13 @@ void Engine::State::StartPreparing(RunKey key) {
   live->holds_share = true;
   live->attempt = live->run.attempt + 1;
   Step("preparing");
-  PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live),
+  const bool in_image = live->environment && live->environment->container;
+  PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live), in_image,
                            definition = live->definition] {
     Status prepared = PrepareAttempt(store, layout, definition.snapshot);
     if (prepared) {
-      prepared = PrepareRunData(
-          store, {key, layout, definition, mount_means, [this] { return stopping.load(); }});
+      prepared = PrepareRunData(store, {key, layout, definition, mount_means, in_image,
+                                        [this] { return stopping.load(); }});
     }
     if (prepared) Step("prepared");
     loop.Post([this, key, attempt, prepared] { OnPrepared(key, attempt, prepared); });
@@ -41,7 +47,10 @@ void Engine::State::OnPrepared(RunKey key, int attempt, const Status& prepared) 
   if (stopping || live == nullptr || live->phase != Phase::kPreparing || live->attempt != attempt) {
     return;
   }
-  if (!prepared) return FailToStart(key, prepared.error());
+  if (!prepared) {
+    return FailToStart(key, "StartFailed",
+                       "The working folder could not be made: " + prepared.error().message);
+  }
   live->phase = Phase::kLaunching;
   Launch(key);
 }
@@ -74,7 +83,10 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   identity.token = token;
   identity.launch_id = live.launch_id;
   identity.attempt = live.attempt;
-  identity.python = live.definition.python;
+  if (live.environment) {
+    identity.python = live.environment->python;
+    identity.environment_folder = live.environment->prefix;
+  }
   identity.sdk_python_folder = options.sdk_python_folder;
   identity.trainer = options.trainer;
   identity.gpus = live.gpus;
@@ -89,14 +101,34 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   if (!data) LogError("data_plan_unreadable", {{"why", data.error().message}});
   if (data) AddDataVariables(*data, &request.environment);
   if (data) request.mounts = data->mounts;
-  request.argv = MakeRunArguments(data ? WithDataPaths(live.definition, *data) : live.definition,
-                                  live.definition.python, request.environment);
+  const spec::RunDefinition definition =
+      data ? WithDataPaths(live.definition, *data) : live.definition;
+  request.argv = MakeRunArguments(definition, identity.python, request.environment);
   request.working_folder = layout.working_folder().string();
   request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
   request.time_limit_ms = live.definition.time_limit_seconds * 1000;
   request.grace_ms = options.grace_ms;
   request.memory_limit_mb = live.definition.resources.memory_mb;
+  if (live.environment && live.environment->container) PutIntoImage(live, definition, request);
   return request;
+}
+
+void Engine::State::PutIntoImage(const LiveRun& live, const spec::RunDefinition& definition,
+                                 spec::LaunchRequest& request) const {
+  ContainerRun run;
+  run.name = fmt::format("{}-{}", live.run.id.value(), live.attempt);
+  if (!options.sdk_python_folder.empty()) run.read_only.push_back(options.sdk_python_folder);
+  run.gpus = live.gpus;
+  run.tool_environment = options.environments.variables;
+  if (definition.script.empty()) {
+    request.argv = CommandInContainer(definition.command);
+  } else if (request.argv.front().empty()) {
+    request.argv.front() = "python";  // the image has none that was found; its own error says so
+  }
+  const auto notes = PutIntoContainer(*live.environment->container, run, LayoutOf(live), request);
+  for (const std::string& note : notes) {
+    LogWarning("container_note", {{"run", live.run.id.value()}, {"note", note}});
+  }
 }
 
 // Row first, then the state, then the launcher: a death in between is found by recovery, which
@@ -134,12 +166,11 @@ void Engine::State::Launch(RunKey key) {
 }
 
 // Nothing was launched; the run fails with the reason.
-void Engine::State::FailToStart(RunKey key, const Error& error) {
+void Engine::State::FailToStart(RunKey key, const char* code, const std::string& why) {
   LiveRun* live = Find(key);
   if (live == nullptr) return;
-  const std::string sentence = "The working folder could not be made: " + error.message;
   live->phase = Phase::kFinishing;
-  live->outcome = {spec::RunState::kFailed, sentence, ErrorJson("StartFailed", sentence)};
+  live->outcome = {spec::RunState::kFailed, why, ErrorJson(code, why)};
   collectors.Post([this, key, layout = LayoutOf(*live)] {
     RemoveDataLinks(layout);
     if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {

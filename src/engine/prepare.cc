@@ -29,6 +29,21 @@ Status CopySnapshot(store::Store& store, const Digest& snapshot, const fs::path&
   return {};
 }
 
+// The log of the environment's build is the attempt's first part, written before this.
+Status RemoveAllButBuildLog(const spec::RunLayout& layout) {
+  ROOST_TRY(RemoveTree(layout.launch_folder()));
+  ROOST_TRY(RemoveTree(layout.scratch_folder()));
+  std::error_code missing;
+  if (!fs::is_directory(layout.log_folder(), missing)) return {};
+  ROOST_ASSIGN(const auto logs, ListTree(layout.log_folder()));
+  for (const TreeEntry& log : logs) {
+    if (spec::kLogPrefix + log.path != spec::kImageBuildLog) {
+      ROOST_TRY(RemoveTree(layout.log_folder() / log.path));
+    }
+  }
+  return {};
+}
+
 Status MakeCollectedFolder(const fs::path& folder, const char* name) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_directory(folder, error)) {
@@ -44,7 +59,7 @@ Status MakeCollectedFolder(const fs::path& folder, const char* name) {
 
 Status PrepareAttempt(store::Store& store, const spec::RunLayout& layout,
                       const std::optional<Digest>& snapshot) {
-  ROOST_TRY(RemoveTree(layout.attempt_folder()));
+  ROOST_TRY(RemoveAllButBuildLog(layout));
   // The launch folder holds the run's token; nobody else on the machine may look.
   ROOST_TRY(MakeFolders(layout.attempt_folder(), 0700));
   ROOST_TRY(MakeFolders(layout.launch_folder(), 0700));

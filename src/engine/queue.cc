@@ -35,9 +35,17 @@ struct Kind {
   bool Short() const { return ask > *left; }
 };
 
+struct NodesLeft {
+  int left = 0;  // not taken by a run, and not set aside for one
+  int free = 0;  // not taken by a run
+  int total = 0;
+  bool reserved = false;
+};
+
 struct Remainder {
   std::int64_t cpu_millis, memory_mb, gpus;
   bool cpu_reserved = false, memory_reserved = false, gpu_reserved = false;
+  std::map<std::string, NodesLeft> nodes = {};
 };
 
 std::vector<Kind> KindsOf(const spec::Resources& ask, const Capacity& total, const Capacity& free,
@@ -72,6 +80,20 @@ std::string WaitingReason(const std::vector<Kind>& kinds) {
   }
   if (!behind.empty()) return "Waiting behind earlier runs for " + Join(behind, " and ");
   return "Waiting for " + Join(details, " and ");
+}
+
+// All nodes of its cluster are busy. Memory is no part of a node, so it is set aside as ever.
+std::string WaitForNode(const WaitingRun& run, NodesLeft& nodes, Remainder& left) {
+  std::string reason =
+      nodes.reserved ? fmt::format("Waiting behind earlier runs for a node of {}", run.cluster)
+                     : fmt::format("Waiting for a node of {} ({} of {} busy)", run.cluster,
+                                   nodes.total - nodes.free, nodes.total);
+  nodes.reserved = true;
+  if (run.ask.memory_mb > 0) {
+    left.memory_mb = std::max<std::int64_t>(0, left.memory_mb - run.ask.memory_mb);
+    left.memory_reserved = true;
+  }
+  return reason;
 }
 
 }  // namespace
@@ -110,25 +132,34 @@ void GiveBackShare(const spec::Resources& ask, const std::vector<int>& gpus, Cap
 
 std::vector<QueueDecision> PlanQueue(const Capacity& total, Capacity free,
                                      const std::vector<WaitingRun>& waiting,
-                                     std::string_view pause_reason) {
+                                     std::string_view pause_reason, const NodePools& pools) {
   std::vector<QueueDecision> decisions;
   decisions.reserve(waiting.size());
   Remainder left{free.cpu_millis, free.memory_mb, static_cast<std::int64_t>(free.gpus.size())};
+  for (const auto& [name, pool] : pools) left.nodes[name] = {pool.free, pool.free, pool.total};
   for (const WaitingRun& run : waiting) {
     if (!pause_reason.empty()) {
       decisions.push_back({run.key, false, std::string(pause_reason)});
       continue;
     }
+    NodesLeft* nodes = run.cluster.empty() ? nullptr : &left.nodes[run.cluster];
+    if (nodes != nullptr && nodes->left == 0) {
+      decisions.push_back({run.key, false, WaitForNode(run, *nodes, left)});
+      continue;
+    }
     std::vector<Kind> kinds = KindsOf(run.ask, total, free, left);
     const bool fits =
         std::none_of(kinds.begin(), kinds.end(), [](const Kind& kind) { return kind.Short(); });
+    if (nodes != nullptr) --nodes->left;
     if (fits) {
+      if (nodes != nullptr) --nodes->free;
       for (const Kind& kind : kinds) *kind.left -= kind.ask;
       TakeShare(run.ask, free);
       decisions.push_back({run.key, true, {}});
       continue;
     }
     decisions.push_back({run.key, false, WaitingReason(kinds)});
+    if (nodes != nullptr) nodes->reserved = true;
     for (const Kind& kind : kinds) {
       *kind.left = kind.Short() ? 0 : *kind.left - kind.ask;
       *kind.reserved = true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace roost::engine {
 // resource that it asks for: of a kind that it is short of, nothing is left for later runs; of the
 // others, what it asks for is set aside. So a later run overtakes only with resources that the
 // earlier one does not need, and can never delay it.
+//
+// A run on a cluster takes one of its nodes and, of the machine, what that node has. While all
+// nodes are busy, it sets no CPUs and GPUs aside: the node that it gets brings the share of the run
+// before.
 
 // An amount of each kind of resource. CPUs are counted in thousandths, so fractions add up exactly.
 struct Capacity {
@@ -35,9 +40,17 @@ std::vector<int> TakeShare(const spec::Resources& ask, Capacity& free);
 void TakeShare(const spec::Resources& ask, const std::vector<int>& gpus, Capacity& free);
 void GiveBackShare(const spec::Resources& ask, const std::vector<int>& gpus, Capacity& free);
 
+// Nodes of one cluster; those that it may still make count as free.
+struct NodePool {
+  int free = 0;
+  int total = 0;
+};
+using NodePools = std::map<std::string, NodePool>;  // by the cluster's name
+
 struct WaitingRun {
   RunKey key;
   spec::Resources ask;
+  std::string cluster = {};  // a node of which it needs; empty: none
 };
 
 struct QueueDecision {
@@ -47,10 +60,10 @@ struct QueueDecision {
 };
 
 // One decision for each waiting run, in the given order. With a `pause_reason` nothing starts and
-// all wait for that reason.
+// all wait for that reason. A cluster that is not in `pools` has no nodes.
 std::vector<QueueDecision> PlanQueue(const Capacity& total, Capacity free,
                                      const std::vector<WaitingRun>& waiting,
-                                     std::string_view pause_reason);
+                                     std::string_view pause_reason, const NodePools& pools = {});
 
 // What a run asks for beyond what the machine has at all; such a run would wait for ever, so it is
 // refused at submit.

@@ -79,6 +79,65 @@ TEST(Queue, DecidesAsTheTableSays) {
   }
 }
 
+struct ClusterCase {
+  const char* name;
+  Capacity free;
+  NodePools pools;
+  std::vector<std::pair<spec::Resources, std::string>> asks;  // with the cluster
+  std::vector<std::string> expected;
+};
+
+const ClusterCase kClusterCases[] = {
+    {"a cluster's runs take its nodes, in order",
+     Cpus(4),
+     {{"blue", {2, 2}}},
+     {{{1, 0, 0}, "blue"}, {{1, 0, 0}, "blue"}, {{1, 0, 0}, "blue"}, {{1, 0, 0}, "blue"}},
+     {kStarts, kStarts, "Waiting for a node of blue (2 of 2 busy)",
+      "Waiting behind earlier runs for a node of blue"}},
+    {"who waits for a node keeps no CPUs from other targets",
+     Cpus(2),
+     {{"blue", {0, 1}}, {"red", {1, 1}}},
+     {{{2, 0, 0}, "blue"}, {{1, 0, 0}, ""}, {{1, 0, 0}, "red"}},
+     {"Waiting for a node of blue (1 of 1 busy)", kStarts, kStarts}},
+    {"but the memory that it asked for, since no node brings that",
+     {4000, 1024, {}},
+     {{"blue", {0, 1}}},
+     {{{1, 0, 1024}, "blue"}, {{1, 0, 512}, ""}},
+     {"Waiting for a node of blue (1 of 1 busy)",
+      "Waiting behind earlier runs for 512.0 MiB of memory"}},
+    {"nodes share the machine with local runs, first come first served",
+     Cpus(1),
+     {{"blue", {2, 2}}},
+     {{{2, 0, 0}, ""}, {{1, 0, 0}, "blue"}},
+     {"Waiting for 2 CPUs (1 of 4 free)", "Waiting behind earlier runs for 1 CPU"}},
+    {"a node is set aside for an earlier run that waits for CPUs",
+     Cpus(1),
+     {{"blue", {1, 2}}},
+     {{{2, 0, 0}, "blue"}, {{1, 0, 0}, "blue"}},
+     {"Waiting for 2 CPUs (1 of 4 free)", "Waiting behind earlier runs for a node of blue"}},
+    {"a cluster that is gone has no nodes",
+     Cpus(4),
+     {},
+     {{{1, 0, 0}, "blue"}},
+     {"Waiting for a node of blue (0 of 0 busy)"}},
+};
+
+TEST(Queue, NodesOfClustersAreResourcesLikeTheOthers) {
+  for (const ClusterCase& one : kClusterCases) {
+    SCOPED_TRACE(one.name);
+    std::vector<WaitingRun> waiting;
+    for (const auto& [ask, cluster] : one.asks) {
+      waiting.push_back({RunKey(static_cast<std::int64_t>(waiting.size()) + 1), ask, cluster});
+    }
+    const auto decisions = PlanQueue({4000, 4096, {}}, one.free, waiting, "", one.pools);
+    ASSERT_EQ(decisions.size(), one.expected.size());
+    for (std::size_t i = 0; i < decisions.size(); ++i) {
+      EXPECT_EQ(decisions[i].start, one.expected[i].empty()) << i;
+      EXPECT_EQ(decisions[i].reason, one.expected[i]) << i;
+    }
+  }
+}
+
 TEST(Queue, StartsNothingWhilePaused) {
   const auto decisions =
       PlanQueue(Cpus(2), Cpus(2), {{RunKey(1), {}}, {RunKey(2), {}}}, "Waiting for disk space");

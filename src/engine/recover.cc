@@ -32,7 +32,9 @@ std::vector<int> GpusOfLaunch(const spec::RunLayout& layout) {
 // like any other.
 Status Engine::State::Recover() {
   ROOST_ASSIGN(std::vector<store::Run> active, store.runs().Active());
+  ROOST_TRY(clusters.Load());
   for (store::Run& run : active) RecoverRun(std::move(run));
+  FreeStrayNodes();
   if (!live_runs.empty()) {
     LogInfo("recovered", {{"active_runs", std::to_string(live_runs.size())}});
   }
@@ -73,9 +75,10 @@ void Engine::State::RecoverRun(store::Run run) {
       if (!nothing_runs) break;
       if (live.run.cancel_requested) {
         live.phase = Phase::kFinishing;
-        live.outcome = {spec::RunState::kCanceled, "Canceled on request", {}};
+        live.outcome = {spec::RunState::kCanceled, CancelReason(live), {}};
         return Finish(key);
       }
+      RefitWaiting(live);
       if (live.run.state != spec::RunState::kQueued) Requeue(key);
       return;
   }
@@ -107,9 +110,11 @@ void Engine::State::RecoverLaunch(LiveRun& live) {
     }
   }
   live.phase = Phase::kLaunched;
+  HoldEnvironment(live);
   live.gpus = GpusOfLaunch(layout);
   live.holds_share = true;
   TakeShare(live.definition.resources, live.gpus, free);
+  RecoverNode(live);
   live.log_watch = std::make_shared<LogWatch>(key, layout.logs_folder());
   // In a store that was restored from a backup, the launch belongs to the server it was copied
   // from, whose processes are not ours to fence, to end, or to run a second time.

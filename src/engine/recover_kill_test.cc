@@ -105,6 +105,37 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, RecoverKillTest,
                                          "scratch_removed", "finished"),
                          [](const auto& step) { return std::string(step.param); });
 
+class ClusterKillTest : public RecoverKillTest {};
+
+TEST_P(ClusterKillTest, ARunOnAClusterIsExecutedOnceAndItsNodeIsFreeAfterwards) {
+  spec::ClusterSettings cluster;
+  cluster.name = "blue";
+  cluster.size = {"SMALL", 1, 0, 1024};
+  cluster.max_nodes = 1;
+  LetServerDieAt(GetParam(), [&](EngineWorld& world) {
+    static_cast<void>(world.engine->CreateCompute(cluster));
+    spec::RunDefinition definition = CountedCommand();
+    definition.compute_target = "blue";
+    world.Submit(definition);
+  });
+  EngineWorld world(Data());
+  world.OpenStore();
+  const auto runs = world.store->runs().Search({});
+  ASSERT_TRUE(runs);
+  ASSERT_EQ(runs->runs.size(), 1U);
+  world.StartForReal();
+  ExpectWhole(world, world.AwaitEnd(runs->runs.front().id));
+  const auto view = world.engine->GetCompute("blue");
+  ASSERT_TRUE(view);
+  ASSERT_EQ(view->target.nodes.size(), 1U);
+  EXPECT_EQ(view->target.nodes[0].run_id, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachStep, ClusterKillTest,
+                         testing::Values("created", "preparing", "launch_recorded", "launched",
+                                         "running", "end_recorded", "finalizing", "finished"),
+                         [](const auto& step) { return std::string(step.param); });
+
 using CancelKillTest = RecoverKillTest;
 
 TEST_F(CancelKillTest, ACancelThatWasAcceptedIsCarriedOut) {

@@ -145,8 +145,8 @@ TEST_F(RunDataTest, EveryMeansKeepsTheContentsUnharmed) {
     const spec::RunLayout layout(world_.store->data_folder(), run.id, 7);
     ASSERT_TRUE(MakeFolders(layout.launch_folder()));
     ASSERT_TRUE(MakeFolders(layout.log_folder()));
-    const Status prepared =
-        PrepareRunData(*world_.store, {run.key, layout, definition, means, [] { return false; }});
+    const Status prepared = PrepareRunData(
+        *world_.store, {run.key, layout, definition, means, false, [] { return false; }});
     ASSERT_TRUE(prepared) << prepared.error().message;
     const fs::path folder = ReadDataPlan(layout)->values.at("images");
     EXPECT_EQ(*ReadFile(folder / "small"), "small");
@@ -161,8 +161,8 @@ TEST_F(RunDataTest, EveryMeansKeepsTheContentsUnharmed) {
     // The next run reads what the dataset has.
     ASSERT_TRUE(MakeFolders(layout.launch_folder()));
     ASSERT_TRUE(MakeFolders(layout.log_folder()));
-    ASSERT_TRUE(
-        PrepareRunData(*world_.store, {run.key, layout, definition, means, [] { return false; }}));
+    ASSERT_TRUE(PrepareRunData(*world_.store,
+                               {run.key, layout, definition, means, false, [] { return false; }}));
     EXPECT_EQ(*ReadFile(folder / "small"), "small");
     EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
     ASSERT_TRUE(RemoveTree(layout.attempt_folder()));

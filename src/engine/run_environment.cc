@@ -60,6 +60,17 @@ void PutInterpreterFirst(const fs::path& python, EnvironmentMap& environment) {
   path = path.empty() ? python.parent_path().string() : python.parent_path().string() + ":" + path;
 }
 
+// The server's own environment is not the run's: what activating the run's would set, and no other.
+void PutActivation(const fs::path& folder, EnvironmentMap& environment) {
+  if (folder.empty()) return;
+  environment.erase("VIRTUAL_ENV");
+  environment.erase("CONDA_PREFIX");
+  std::error_code missing;
+  const bool is_conda = fs::is_directory(folder / "conda-meta", missing);
+  environment[is_conda ? "CONDA_PREFIX" : "VIRTUAL_ENV"] = folder.string();
+  environment["AZUREML_CONDA_ENVIRONMENT_PATH"] = folder.string();
+}
+
 // The trainer's folder comes last: what the user has under its names stays the user's.
 void PutTrainerLast(const fs::path& trainer, EnvironmentMap& environment) {
   if (trainer.empty()) return;
@@ -94,14 +105,18 @@ EnvironmentMap MakeRunEnvironment(const store::Run& run, const spec::RunDefiniti
   }
   PutInterpreterFirst(identity.python, environment);
   PutTrainerLast(identity.trainer, environment);
+  PutActivation(identity.environment_folder, environment);
   environment["PYTHONUNBUFFERED"] = "1";
   environment["OMP_NUM_THREADS"] =
       std::to_string(std::max<std::int64_t>(1, std::llround(definition.resources.cpus)));
+  for (const auto& [name, value] : definition.environment.environment_variables) {
+    environment[name] = value;
+  }
   for (const auto& [name, value] : definition.environment_variables) environment[name] = value;
 
   std::vector<std::string> module_path = {layout.working_folder().string()};
-  if (const auto own = definition.environment_variables.find("PYTHONPATH");
-      own != definition.environment_variables.end() && !own->second.empty()) {
+  if (const auto own = environment.find("PYTHONPATH");
+      own != environment.end() && !own->second.empty()) {
     module_path.push_back(own->second);
   }
   if (!identity.sdk_python_folder.empty()) {

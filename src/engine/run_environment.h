@@ -20,10 +20,11 @@ struct RunIdentity {
   std::string token;
   std::string launch_id;
   int attempt = 1;
-  fs::path python;             // empty: none, which only a command may have
-  fs::path sdk_python_folder;  // empty: none
-  fs::path trainer;            // the program roost-trainer; empty: none
-  std::vector<int> gpus;       // indices that the run may use
+  fs::path python;              // empty: none, which only a command may have
+  fs::path environment_folder;  // of a virtual or conda environment; empty: an interpreter alone
+  fs::path sdk_python_folder;   // empty: none
+  fs::path trainer;             // the program roost-trainer; empty: none
+  std::vector<int> gpus;        // indices that the run may use
   bool machine_has_gpus = false;
 };
 

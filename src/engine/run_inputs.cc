@@ -104,7 +104,9 @@ class Preparation {
     ROOST_ASSIGN(const store::FoundData found, Find(input));
     const fs::path target = TargetOf(name, input.path_on_compute);
     const fs::path real_folder = RealFolder(found);
-    MountMeans means = input.mode == InputMode::kDownload ? MountMeans::kCopy : job_.means;
+    MountMeans means =
+        input.mode == InputMode::kDownload || job_.in_image ? MountMeans::kCopy : job_.means;
+    if (job_.in_image && input.path_on_compute.starts_with('/')) return NotInImage();
     // Files of a folder are not ours to protect; a part of one cannot be bound as a whole.
     if (!found.pinned && (means == MountMeans::kLinks || real_folder.empty())) {
       means = MountMeans::kCopy;
@@ -139,6 +141,11 @@ class Preparation {
                         found.files.size() == 1 ? "file" : "files", FormatBytes(found.bytes),
                         local.string(), Describe(item.mechanism));
     return {};
+  }
+
+  static Status NotInImage() {
+    return Fail(ErrorCode::kInvalidArgument,
+                "a run in a container image sees its own folders only; choose a relative path");
   }
 
   static std::string Describe(const std::string& mechanism) {
@@ -210,7 +217,10 @@ class Preparation {
   Status MakeOutput(const std::string& name, const spec::RunOutput& output) {
     const fs::path folder = output.source.empty() ? job_.layout.data_outputs_folder() / name
                                                   : job_.layout.working_folder() / output.source;
-    if (Status made = MakeFolders(folder); !made) {
+    Status made;
+    if (job_.in_image && output.source.starts_with('/')) made = NotInImage();
+    if (made) made = MakeFolders(folder);
+    if (!made) {
       return Fail(made.error().code,
                   fmt::format("the output '{}': {}", name, made.error().message));
     }

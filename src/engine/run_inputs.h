@@ -39,6 +39,9 @@ struct PrepareDataJob {
   spec::RunLayout layout;
   spec::RunDefinition definition;
   MountMeans means = MountMeans::kCopy;
+  // The run sees its scratch folder only, through a program that may live in other namespaces, so
+  // its data is copied there.
+  bool in_image = false;
   std::function<bool()> stop;
 };
 Status PrepareRunData(store::Store& store, const PrepareDataJob& job);

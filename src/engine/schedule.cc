@@ -15,10 +15,15 @@ LiveRun& Engine::State::Adopt(store::Run run, spec::RunDefinition definition) {
   return live;
 }
 
+WaitingRun AskOf(RunKey key, const spec::RunDefinition& definition) {
+  const std::string& target = definition.compute_target;
+  return {key, definition.resources, IsLocal(target) ? std::string() : target};
+}
+
 std::vector<WaitingRun> Engine::State::Waiting() const {
   std::vector<WaitingRun> waiting;
   for (const auto& [key, live] : live_runs) {
-    if (live.phase == Phase::kWaiting) waiting.push_back({key, live.definition.resources});
+    if (live.phase == Phase::kWaiting) waiting.push_back(AskOf(key, live.definition));
   }
   return waiting;
 }
@@ -42,7 +47,11 @@ void Engine::State::ScheduleTurn() {
   loop.Post([this] {
     turn_posted = false;
     if (stopping) return;
-    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), PauseReason())) {
+    if (!clusters.all().empty()) ClearDeletedClusters();
+    const std::string pause = PauseReason();
+    if (pause.empty()) TakeEnvironments();
+    if (!clusters.all().empty()) clusters.Rescale(WaitingByTarget());
+    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause, clusters.Pools())) {
       if (decision.start) {
         StartPreparing(decision.key);
         continue;
@@ -60,6 +69,7 @@ void Engine::State::ScheduleTurn() {
 void Engine::State::GiveBack(LiveRun& live) {
   if (!live.holds_share) return;
   GiveBackShare(live.definition.resources, live.gpus, free);
+  GiveNodeBack(live);
   live.holds_share = false;
   live.gpus.clear();
   ScheduleTurn();

@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/run_inputs.h"
-#include "environments/interpreter.h"
+#include "spec/curated_environments.h"
+#include "store/environments.h"
 #include "store/experiments.h"
 #include "store/snapshots.h"
 
@@ -63,18 +64,6 @@ Status CheckSource(store::Store& store, const spec::RunDefinition& definition,
   return {};
 }
 
-// A command finds the interpreter on its PATH, and needs none unless it names one.
-void FillInInterpreter(const std::string& default_python, spec::RunDefinition* definition,
-                       std::vector<Problem>* problems) {
-  const bool needed = !definition->script.empty() || !definition->python.empty();
-  const auto interpreter = environments::FindInterpreter(definition->python, default_python);
-  if (interpreter) {
-    definition->python = interpreter->path.string();
-  } else if (needed) {
-    problems->push_back({"environment.python", interpreter.error().message});
-  }
-}
-
 Status CheckParent(store::Store& store, const std::string& parent_id,
                    std::vector<Problem>* problems) {
   if (parent_id.empty()) return {};
@@ -92,14 +81,10 @@ Status CheckParent(store::Store& store, const std::string& parent_id,
 Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& asked) const {
   spec::RunDefinition definition = asked;
   definition.script = NormalisedScript(definition.script);
-  std::vector<Problem> problems = CheckFitsMachine(definition.resources, total);
-  if (definition.compute_target != "local") {
-    problems.push_back(
-        {"compute_target", fmt::format("there is no compute target '{}'; this server has 'local'",
-                                       definition.compute_target)});
-  }
+  std::vector<Problem> problems;
+  ROOST_TRY(FitToTarget(&definition, &problems));
   ROOST_TRY(CheckSource(store, definition, &problems));
-  FillInInterpreter(options.default_python, &definition, &problems);
+  ROOST_TRY(FillInEnvironment(&definition, &problems));
   ROOST_TRY(CheckParent(store, definition.parent, &problems));
   ROOST_TRY(CheckRunData(store, &definition, &problems));
   if (!problems.empty()) {
@@ -117,6 +102,12 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
                                                    const std::string& idempotency_key,
                                                    const std::string& request_digest) {
   ROOST_ASSIGN(spec::RunDefinition definition, Check(asked));
+  if (!asked.environment.name.empty() && !asked.environment.IsReference() &&
+      !spec::IsCuratedName(asked.environment.name)) {
+    // Under its name others can ask for it, and this run says which version it had.
+    ROOST_ASSIGN(const auto registered, store.environments().Register(asked.environment));
+    definition.environment.version = std::to_string(registered.version.version);
+  }
   ROOST_ASSIGN(const store::Experiment experiment,
                store.experiments().GetOrCreate(definition.experiment));
   store::NewRun row;
@@ -138,10 +129,12 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
 
   ROOST_ASSIGN(const auto planned_data, PlannedRunData(store, definition));
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
+    ROOST_TRY(CheckTarget(definition.compute_target));
     // What the queue will say about it is written with the run itself, which spares a write.
     std::vector<WaitingRun> waiting = Waiting();
-    waiting.push_back({RunKey(), definition.resources});
-    const QueueDecision decision = PlanQueue(total, free, waiting, PauseReason()).back();
+    waiting.push_back(AskOf(RunKey(), definition));
+    const QueueDecision decision =
+        PlanQueue(total, free, waiting, PauseReason(), clusters.Pools()).back();
     row.reason = decision.start ? kQueued : decision.reason;
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/run_container.h"
 #include "store/launches.h"
 #include "store/tokens.h"
 
@@ -101,6 +102,7 @@ void Engine::State::StartFinalizing(RunKey key) {
                   [this] { return stopping.load(); },
                   options.after_step};
   collectors.Post([this, job = std::move(job)] {
+    RemoveContainer(job.layout, runner);
     Result<Outcome> outcome = FinalizeRun(store, job);
     loop.Post([this, key = job.run, outcome = std::move(outcome)] { OnFinalized(key, outcome); });
   });
@@ -121,6 +123,9 @@ void Engine::State::OnFinalized(RunKey key, const Result<Outcome>& outcome) {
   }
   if (outcome) {
     live->outcome = *outcome;
+    if (outcome->state == spec::RunState::kCanceled && live->run.cancel_requested) {
+      live->outcome.reason = CancelReason(*live);
+    }
   } else {
     const std::string sentence =
         fmt::format("The run's files could not be kept: {}. They are still in {}",

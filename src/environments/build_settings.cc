@@ -70,7 +70,8 @@ Result<std::string> BuildSettings::Canonical() const {
   const nlohmann::json all = {
       {"python", python},         {"index_url", index_url},
       {"no_index", no_index},     {"extra_index_urls", extra_index_urls},
-      {"find_links", find_links}, {"constraints", DigestOf(constraint_lines).Hex()}};
+      {"find_links", find_links}, {"constraints", DigestOf(constraint_lines).Hex()},
+      {"relax_pins", relax_pins}};
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

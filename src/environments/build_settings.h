@@ -21,6 +21,12 @@ struct BuildSettings {
   bool no_index = false;                      // find_links alone
   fs::path constraints;                       // a file of versions for every build; empty: none
 
+  // Definitions that cannot be resolved as written get the nearest versions that can; see relax.h.
+  bool relax_pins = false;
+  // Definitions with a conda or pip section that ask for a container (docker.enabled) get one.
+  // Those that are an image alone need no permission.
+  bool containers = false;
+
   // All variables of the programs that build; see BuildVariables.
   std::map<std::string, std::string> variables;
 

@@ -45,6 +45,18 @@ class CommandRunner {
   virtual Result<CapturedRun> Ask(const Command& command, std::chrono::milliseconds limit) = 0;
 };
 
+// Runs nothing and fails: for servers that only test the API.
+class NoRunner : public CommandRunner {
+ public:
+  Result<int> Run(const Command&, BuildLog&, const Cancellation&) override { return Refuse(); }
+  Result<CapturedRun> Ask(const Command&, std::chrono::milliseconds) override { return Refuse(); }
+
+ private:
+  static tl::unexpected<Error> Refuse() {
+    return Fail(ErrorCode::kUnavailable, "this server runs no programs (--fake-launcher)");
+  }
+};
+
 // Real processes, each in a session of its own.
 class ProcessRunner : public CommandRunner {
  public:

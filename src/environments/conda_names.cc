@@ -197,11 +197,14 @@ constexpr std::string_view kLibraries[] = {"_libgcc_mutex",  "_openmp_mutex",
                                            "tzdata",         "xz",
                                            "zlib",           "zstd"};
 
-constexpr std::string_view kSdkSatisfied[] = {"azureml-defaults",   "azureml-core",
-                                              "azureml-sdk",        "azureml-train",
-                                              "azureml-train-core", "azureml-widgets",
-                                              "azureml-telemetry",  "azureml-dataset-runtime",
-                                              "azureml-dataprep",   "azureml-model-management-sdk"};
+// What users import of these is in Roost's own package, or raises there with the way out.
+constexpr std::string_view kSdkSatisfied[] = {
+    "azureml-defaults", "azureml-core",          "azureml-sdk",
+    "azureml-train",    "azureml-train-core",    "azureml-train-restclients-hyperdrive",
+    "azureml-pipeline", "azureml-pipeline-core", "azureml-pipeline-steps",
+    "azureml-widgets",  "azureml-telemetry",     "azureml-dataset-runtime"};
+// Named like the SDK, without bringing it along or being a part of it.
+constexpr std::string_view kSdkIndependent[] = {"azureml-inference-server-http"};
 
 template <std::size_t size>
 bool Contains(const std::string_view (&list)[size], std::string_view name) {
@@ -229,7 +232,9 @@ std::optional<PipName> PipNameOfConda(std::string_view conda_name) {
 
 SdkPackage ClassifySdkPackage(std::string_view normalized_name) {
   if (Contains(kSdkSatisfied, normalized_name)) return SdkPackage::kSatisfied;
-  return normalized_name.starts_with("azureml-") ? SdkPackage::kAbsent : SdkPackage::kNone;
+  if (Contains(kSdkIndependent, normalized_name)) return SdkPackage::kNone;
+  const bool is_sdk = normalized_name == "azureml" || normalized_name.starts_with("azureml-");
+  return is_sdk ? SdkPackage::kAbsent : SdkPackage::kNone;
 }
 
 }  // namespace roost::environments

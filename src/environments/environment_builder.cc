@@ -2,60 +2,29 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <set>
 
 #include "base/strings.h"
 #include "environments/import_check.h"
+#include "environments/relax.h"
+#include "environments/tool_arguments.h"
+#include "environments/torch_family.h"
 
 namespace roost::environments {
 namespace {
 
-std::string Shown(const std::vector<std::string>& argv) {
-  std::string line = "$";
-  for (const std::string& word : argv) {
-    const bool plain =
-        !word.empty() && word.find_first_of(" \t\n'\"$&;|<>*()") == std::string::npos;
-    line += plain ? " " + word : " '" + word + "'";
+constexpr std::size_t kReasonLines = 8;
+constexpr std::uint64_t kReadBack = 4 << 20;  // a source build writes much
+
+// Of `names` those that the plan names itself.
+std::set<std::string> Named(const InstallPlan& plan, const std::set<std::string>& names) {
+  std::set<std::string> named;
+  for (const std::string& line : plan.requirements) {
+    const auto requirement = spec::ParseRequirement(line);
+    if (requirement && names.count(requirement->name) != 0) named.insert(requirement->name);
   }
-  return WithoutSecrets(line);
-}
-
-void Append(std::vector<std::string>& argv, const std::vector<std::string>& more) {
-  argv.insert(argv.end(), more.begin(), more.end());
-}
-
-// The operator's settings first, then the definition's, of which the last of a kind wins.
-std::vector<std::string> IndexArguments(const BuildSettings& settings) {
-  std::vector<std::string> arguments;
-  if (!settings.index_url.empty()) Append(arguments, {"--index-url", settings.index_url});
-  for (const std::string& url : settings.extra_index_urls) {
-    Append(arguments, {"--extra-index-url", url});
-  }
-  for (const std::string& place : settings.find_links) Append(arguments, {"--find-links", place});
-  if (settings.no_index) arguments.push_back("--no-index");
-  if (!settings.constraints.empty()) {
-    Append(arguments, {"-c", settings.constraints.string()});
-  }
-  return arguments;
-}
-
-bool NamesAnIndex(const InstallPlan& plan) {
-  return std::any_of(plan.options.begin(), plan.options.end(),
-                     [](const spec::PipOption& option) { return option.name == "--index-url"; });
-}
-
-std::vector<std::string> PipArguments(const spec::PipOption& option) {
-  if (option.value.empty()) return {option.name};
-  return {option.name, option.value};
-}
-
-// uv has other names for some, and takes an option that may come once not twice.
-std::vector<std::string> UvArguments(const spec::PipOption& option) {
-  if (option.name == "--pre") return {"--prerelease", "allow"};
-  if (option.name == "--trusted-host") return {"--allow-insecure-host", option.value};
-  if (option.name == "--prefer-binary") return {};
-  return PipArguments(option);
+  return named;
 }
 
 std::string PythonsText(const std::vector<FoundPython>& pythons) {
@@ -70,19 +39,114 @@ std::string PythonsText(const std::vector<FoundPython>& pythons) {
 
 EnvironmentBuilder::EnvironmentBuilder(const BuildSettings& settings, CommandRunner& runner,
                                        BuildLog& log, const Cancellation& cancel, int stdin_fd)
-    : settings_(settings), runner_(runner), log_(log), cancel_(cancel), stdin_fd_(stdin_fd) {}
+    : settings_(settings),
+      runner_(runner),
+      log_(log),
+      cancel_(cancel),
+      step_(settings.variables, runner, log, cancel, stdin_fd) {}
 
 Result<BuildReport> EnvironmentBuilder::Build(const spec::EnvironmentDefinition& definition,
                                               const fs::path& folder) {
   folder_ = folder;
   tools_ = FindTools(settings_.variables);
-  ROOST_ASSIGN(const InstallPlan plan, Plan(definition));
+  const std::uint64_t begin = LogSize();
+  ROOST_ASSIGN(InstallPlan plan, Plan(definition));
+  Result<BuildReport> report = BuildPlan(plan);
+  if (report || !cannot_be_had_ || cancel_.IsCanceled()) return report;
+  if (!plan.conda_packages.empty()) {
+    auto without_conda = PlanInstall(definition, /*has_conda=*/false);
+    if (!without_conda) {
+      return Fail(report.error().code, report.error().message +
+                                           "; versions of conda's packages are not looked for, so "
+                                           "change them in the definition");
+    }
+    plan = std::move(*without_conda);
+  }
+  return BuildNearest(plan, report.error(), begin);
+}
+
+Result<BuildReport> EnvironmentBuilder::BuildPlan(const InstallPlan& plan) {
+  cannot_be_had_ = true;
   ROOST_TRY(MakeFolder(plan));
   ROOST_TRY(InstallPackages(plan));
+  cannot_be_had_ = false;
   ROOST_ASSIGN(BuildReport report, CheckImports(plan));
   report.tool = tool_;
   report.notes = plan.notes;
+  if (!spec::VersionSpec::Parse(">=3.8")->Matches(report.python_version)) {
+    report.notes.push_back("Warning: Python " + report.python_version +
+                           " is older than 3.8, which Roost's own package needs: what imports "
+                           "azureml.core or roost fails.");
+    log_.Line(report.notes.back());
+  }
   return report;
+}
+
+Result<BuildReport> EnvironmentBuilder::BuildNearest(const InstallPlan& plan, Error error,
+                                                     std::uint64_t log_begin) {
+  std::set<std::string> broken;
+  while (true) {
+    const std::string output = LogSince(log_begin);
+    // Others than those named are no pins: the definition says nothing of them.
+    const std::set<std::string> failed = Named(plan, FailedSourceBuilds(output));
+    if (!broken.empty() &&
+        std::includes(broken.begin(), broken.end(), failed.begin(), failed.end())) {
+      return Fail(error);
+    }
+    broken.insert(failed.begin(), failed.end());
+    ROOST_TRY(RemoveTree(folder_));
+    PinRelaxer relaxer(settings_, tools_, runner_, log_, step_, cancel_, folder_ / ".search");
+    const Result<RelaxedPlan> found = relaxer.FindNearest(plan, broken);
+    ROOST_TRY(RemoveTree(folder_));
+    if (cancel_.IsCanceled()) return Fail(error);
+    if (!found || !settings_.relax_pins) return TellNearest(found, error, output);
+    if (found->changes.empty()) return Fail(error);  // it failed for another reason
+    InstallPlan nearest = found->plan;
+    for (const std::string& change : found->changes) {
+      nearest.notes.push_back("Changed (relax pins): " + change);
+      log_.Line(nearest.notes.back());
+    }
+    log_begin = LogSize();
+    Result<BuildReport> report = BuildPlan(nearest);
+    if (report || !cannot_be_had_ || cancel_.IsCanceled()) return report;
+    error = report.error();
+    if (Named(plan, FailedSourceBuilds(LogSince(log_begin))).empty()) return report;
+  }
+}
+
+// The log ends with why the definition as written failed, not with what the search tried.
+Result<BuildReport> EnvironmentBuilder::TellNearest(const Result<RelaxedPlan>& found, Error error,
+                                                    const std::string& output) {
+  std::vector<std::string> lines = Split(Trim(output), '\n');
+  if (lines.size() > kReasonLines) lines.erase(lines.begin(), lines.end() - kReasonLines);
+  log_.Line("What failed:\n" + Join(lines, "\n"));
+  if (!found) {
+    log_.Line(found.error().message);
+    if (settings_.relax_pins && found.error().code == ErrorCode::kNotFound) {
+      error.message += ", and relax pins finds no versions that can be had";
+    }
+    return Fail(error);
+  }
+  if (found->changes.empty()) return Fail(error);
+  const std::string changes = Join(found->changes, ", ");
+  log_.Line("Could be had: " + changes);
+  error.message += fmt::format(
+      ". What could be had: {}. Change the definition, or let the server take the nearest versions "
+      "by itself: roost serve --relax-pins",
+      changes);
+  return Fail(error);
+}
+
+std::uint64_t EnvironmentBuilder::LogSize() const {
+  std::error_code error;
+  const std::uint64_t size = fs::file_size(log_.path(), error);
+  return error ? 0 : size;
+}
+
+std::string EnvironmentBuilder::LogSince(std::uint64_t begin) const {
+  const std::uint64_t size = LogSize();
+  begin = std::max(begin, size > kReadBack ? size - kReadBack : 0);
+  return ReadRange(log_.path(), begin, kReadBack).value_or("");
 }
 
 Result<InstallPlan> EnvironmentBuilder::Plan(const spec::EnvironmentDefinition& definition) {
@@ -149,7 +213,7 @@ Status EnvironmentBuilder::InstallPackages(const InstallPlan& plan) {
   const fs::path requirements = Notes() / "requirements.txt";
   ROOST_TRY(WriteFileAtomic(requirements, Join(plan.requirements, "\n") + "\n"));
   if (!plan.requirements.empty()) {
-    ROOST_TRY(tools_.uv ? InstallWithUv(plan, requirements) : InstallWithPip(plan, requirements));
+    ROOST_TRY(InstallRequirements(plan, requirements));
   }
   std::error_code error;
   if (tool_ != "uv" || fs::exists(folder_ / "bin" / "pip", error)) return {};
@@ -163,71 +227,65 @@ Status EnvironmentBuilder::InstallPackages(const InstallPlan& plan) {
   return {};
 }
 
-Status EnvironmentBuilder::InstallWithUv(const InstallPlan& plan, const fs::path& requirements) {
-  // Copies (or reflinks): links into uv's cache would let one run change other environments. The
-  // strategy is pip's: of all indexes the best version, not that of the first one with the name.
-  std::vector<std::string> argv = {
-      tools_.uv->string(), "pip",  "install",          "--python",         Python().string(),
-      "--link-mode",       "copy", "--index-strategy", "unsafe-best-match"};
-  BuildSettings settings = settings_;
-  if (NamesAnIndex(plan)) settings.index_url.clear();
-  Append(argv, IndexArguments(settings));
-  for (const spec::PipOption& option : plan.options) {
-    if (option.name == "--prefer-binary") log_.Line("--prefer-binary has no meaning for uv.");
-    Append(argv, UvArguments(option));
-  }
-  Append(argv, {"-r", requirements.string()});
-  return RunStep("installing packages with uv", argv);
+// A matching set of torch from one place is installed first; what follows keeps to it.
+Result<std::vector<std::string>> EnvironmentBuilder::InstallTorchSet(const InstallPlan& plan) {
+  const auto python = AskPython(Python(), settings_.variables, runner_);
+  if (!python) return std::vector<std::string>();
+  Resolver resolver(settings_, tools_, runner_, step_, folder_ / ".search");
+  ROOST_ASSIGN(const std::optional<TorchSet> set,
+               MatchTorchSet(plan, settings_, *python, resolver, log_, cancel_));
+  ROOST_TRY(RemoveTree(folder_ / ".search"));
+  if (!set) return std::vector<std::string>();
+  const fs::path pins = Notes() / "torch.txt";
+  ROOST_TRY(WriteFileAtomic(pins, Join(set->pins, "\n") + "\n"));
+  std::vector<std::string> argv = PipCommand();
+  Append(argv, {"--no-deps"});
+  Append(argv, set->source);
+  Append(argv, set->pins);
+  ROOST_TRY(RunStep("installing torch's set", argv));
+  return std::vector<std::string>{"-c", pins.string()};
 }
 
-Status EnvironmentBuilder::InstallWithPip(const InstallPlan& plan, const fs::path& requirements) {
-  std::vector<std::string> argv = {Python().string(), "-m", "pip", "install"};
-  BuildSettings settings = settings_;
-  if (NamesAnIndex(plan)) settings.index_url.clear();
-  Append(argv, IndexArguments(settings));
-  for (const spec::PipOption& option : plan.options) Append(argv, PipArguments(option));
+std::vector<std::string> EnvironmentBuilder::PipCommand() const {
+  if (!tools_.uv) return {Python().string(), "-m", "pip", "install"};
+  // Copies (or reflinks): links into uv's cache would let one run change other environments. The
+  // strategy is pip's: of all indexes the best version, not that of the first one with the name.
+  return {tools_.uv->string(), "pip",  "install",          "--python",         Python().string(),
+          "--link-mode",       "copy", "--index-strategy", "unsafe-best-match"};
+}
+
+Status EnvironmentBuilder::InstallRequirements(const InstallPlan& plan,
+                                               const fs::path& requirements) {
+  ROOST_ASSIGN(const std::vector<std::string> constraints, InstallTorchSet(plan));
+  std::vector<std::string> argv = PipCommand();
+  Append(argv, SourceArguments(settings_, plan.options, tools_.uv.has_value()));
+  for (const spec::PipOption& option : plan.options) {
+    if (tools_.uv && option.name == "--prefer-binary") {
+      log_.Line("--prefer-binary has no meaning for uv.");
+    }
+  }
+  Append(argv, constraints);
   Append(argv, {"-r", requirements.string()});
-  return RunStep("installing packages with pip", argv);
+  return RunStep(std::string("installing packages with ") + (tools_.uv ? "uv" : "pip"), argv);
 }
 
 Result<BuildReport> EnvironmentBuilder::CheckImports(const InstallPlan& plan) {
   const fs::path asked = Notes() / "imports.json";
   const fs::path answered = Notes() / "packages.json";
-  const nlohmann::json names = {{"names", plan.imports}, {"if_there", plan.imports_if_there}};
-  ROOST_TRY(WriteFileAtomic(asked, names.dump()));
+  ROOST_TRY(WriteFileAtomic(asked, ImportCheckQuestion(plan.imports, plan.imports_if_there)));
   ROOST_TRY(RunStep("importing the packages",
                     {Python().string(), "-I", "-c", std::string(kImportCheckScript), asked.string(),
                      answered.string()}));
   ROOST_ASSIGN(const std::string text, ReadFile(answered));
-  const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!answer.is_object() || !answer.contains("python") || !answer["python"].is_string() ||
-      !answer.contains("packages") || !answer["packages"].is_object()) {
-    return Fail(ErrorCode::kInternal, answered.string() + " is not what the import check writes.");
-  }
+  ROOST_ASSIGN(ImportCheckAnswer answer, ReadImportCheckAnswer(text));
   BuildReport report;
-  report.python_version = answer["python"].get<std::string>();
-  for (const auto& [name, version] : answer["packages"].items()) {
-    if (version.is_string()) report.packages[name] = version.get<std::string>();
-  }
+  report.python_version = std::move(answer.python_version);
+  report.packages = std::move(answer.packages);
   return report;
 }
 
 Status EnvironmentBuilder::RunStep(const std::string& doing, std::vector<std::string> argv) {
-  std::vector<std::string> shown = argv;
-  for (std::string& word : shown) {
-    if (word == kImportCheckScript) word = "<import check>";
-  }
-  log_.Line(Shown(shown));
-  const auto begin = std::chrono::steady_clock::now();
-  const Command command{.argv = std::move(argv),
-                        .environment = settings_.variables,
-                        .working_folder = folder_.parent_path(),
-                        .stdin_fd = stdin_fd_};
-  ROOST_ASSIGN(const int code, runner_.Run(command, log_, cancel_));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  log_.Line(fmt::format("({:.1f} s)", took.count()));
-  if (code == 0) return {};
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} ended with exit code {}", doing, code));
+  return step_.Run(doing, std::move(argv), folder_.parent_path());
 }
 
 }  // namespace roost::environments

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -8,9 +9,11 @@
 #include "base/result.h"
 #include "environments/build_log.h"
 #include "environments/build_settings.h"
+#include "environments/build_step.h"
 #include "environments/command_runner.h"
 #include "environments/install_plan.h"
 #include "environments/python_finder.h"
+#include "environments/relax.h"
 #include "spec/environment_definition.h"
 
 namespace roost::environments {
@@ -23,8 +26,10 @@ struct BuildReport {
   std::vector<std::string> notes;               // what was taken otherwise than the definition says
 };
 
-// Builds one environment into one folder: plan, interpreter, packages, import check. It knows
-// nothing of marks, locks and sharing; after an error the folder is in any state.
+// Builds one environment into one folder: plan, interpreter, packages, import check. Where the
+// definition cannot be had as written it looks for the nearest that can (relax.h): with
+// settings.relax_pins that is built, else the error tells it. It knows nothing of marks, locks and
+// sharing; after an error the folder is in any state.
 class EnvironmentBuilder {
  public:
   // All outlive the builder. `stdin_fd` is every program's standard input: a lock's descriptor
@@ -37,12 +42,21 @@ class EnvironmentBuilder {
 
  private:
   Result<InstallPlan> Plan(const spec::EnvironmentDefinition& definition);
+  Result<BuildReport> BuildPlan(const InstallPlan& plan);
+  // After `error`, whose log begins at `log_begin`.
+  Result<BuildReport> BuildNearest(const InstallPlan& plan, Error error, std::uint64_t log_begin);
+  Result<BuildReport> TellNearest(const Result<RelaxedPlan>& found, Error error,
+                                  const std::string& output);
+  std::uint64_t LogSize() const;
+  std::string LogSince(std::uint64_t begin) const;
   Status MakeFolder(const InstallPlan& plan);
   Status MakeWithConda(const std::vector<std::string>& packages, const InstallPlan& plan);
   Status MakeVenv(const FoundPython& python);
   Status InstallPackages(const InstallPlan& plan);
-  Status InstallWithUv(const InstallPlan& plan, const fs::path& requirements);
-  Status InstallWithPip(const InstallPlan& plan, const fs::path& requirements);
+  Status InstallRequirements(const InstallPlan& plan, const fs::path& requirements);
+  // Gives what the other packages' installation keeps to.
+  Result<std::vector<std::string>> InstallTorchSet(const InstallPlan& plan);
+  std::vector<std::string> PipCommand() const;
   Result<BuildReport> CheckImports(const InstallPlan& plan);
   // Fails with a sentence about `doing` when the program ends with another code than 0.
   Status RunStep(const std::string& doing, std::vector<std::string> argv);
@@ -53,10 +67,11 @@ class EnvironmentBuilder {
   CommandRunner& runner_;
   BuildLog& log_;
   const Cancellation& cancel_;
-  const int stdin_fd_;
+  const BuildStep step_;
   Tools tools_;
   fs::path folder_;
   std::string tool_;
+  bool cannot_be_had_ = false;  // the last failure was that of an interpreter or installation
 };
 
 }  // namespace roost::environments

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log_file.h"
 #include "base/strings.h"
+#include "environments/container_builder.h"
 #include "environments/environment_builder.h"
 #include "environments/interpreter.h"
 #include "environments/python_finder.h"
@@ -24,22 +26,12 @@ constexpr std::chrono::milliseconds kLockPause{100};
 constexpr std::uint64_t kErrorLines = 12;
 
 bool IsBuilt(EnvironmentKind kind) {
-  return kind == EnvironmentKind::kConda || kind == EnvironmentKind::kPip;
+  return kind == EnvironmentKind::kConda || kind == EnvironmentKind::kPip ||
+         kind == EnvironmentKind::kImage;
 }
 
 Error CanceledError() {
   return {ErrorCode::kUnavailable, "The build of the environment was canceled.", {}};
-}
-
-Error NoContainers(const spec::EnvironmentDefinition& definition) {
-  const std::string what = definition.docker.base_image.empty()
-                               ? "a Dockerfile"
-                               : "the image " + definition.docker.base_image;
-  return {ErrorCode::kInvalidArgument,
-          "The environment is " + what +
-              " without a Python section, and this server does not run containers; add conda or "
-              "pip packages, or an existing interpreter.",
-          {{"environment.docker", "this server does not run containers"}}};
 }
 
 }  // namespace
@@ -94,7 +86,17 @@ EnvironmentCache::~EnvironmentCache() {
 }
 
 Result<Digest> EnvironmentCache::DigestFor(const spec::EnvironmentDefinition& definition) const {
-  ROOST_ASSIGN(const std::string settings, settings_.Canonical());
+  ROOST_ASSIGN(std::string settings, settings_.Canonical());
+  if (RunsInContainer(definition, settings_)) {
+    const auto tool = FindContainerTool(settings_.variables);
+    const spec::DockerSection& docker = definition.docker;
+    settings += nlohmann::json({{"tool", tool ? tool->program.string() : ""},
+                                {"image", docker.base_image},
+                                {"dockerfile", docker.base_dockerfile},
+                                {"shm_size", docker.shm_size},
+                                {"arguments", docker.arguments}})
+                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
   return DigestOf(fmt::format("{}\n{}\n{}\n", kBuildFormat, definition.CanonicalBuild(), settings));
 }
 
@@ -106,6 +108,15 @@ Result<ReadyEnvironment> EnvironmentCache::Open(const Digest& digest) {
     return Fail(ErrorCode::kNotFound, folder.string() + " is being removed.");
   }
   ROOST_ASSIGN(const ReadyMark mark, ReadReadyMark(folder));
+  ready.notes = mark.notes;
+  std::error_code error;
+  if (fs::exists(folder / "container.json", error) && mark.digest == digest) {
+    ROOST_ASSIGN(ready.container, ReadContainerImage(folder));
+    ready.python = ready.container->python;
+    ready.prefix.clear();
+    static_cast<void>(SetLastUse(folder, clock_.Now()));
+    return ready;
+  }
   // The interpreter is a link to one of the machine, which may have gone since.
   if (mark.digest != digest || access(ready.python.c_str(), X_OK) != 0) {
     return Fail(ErrorCode::kNotFound, folder.string() + " must be built anew.");
@@ -117,7 +128,11 @@ Result<ReadyEnvironment> EnvironmentCache::Open(const Digest& digest) {
 Result<std::optional<ReadyEnvironment>> EnvironmentCache::Find(
     const spec::EnvironmentDefinition& definition) {
   const EnvironmentKind kind = definition.Kind();
-  if (kind == EnvironmentKind::kImage) return Fail(NoContainers(definition));
+  if (RunsInContainer(definition, settings_)) {
+    if (!FindContainerTool(settings_.variables)) return Fail(NoContainerTool(definition));
+    ROOST_TRY(CheckContainerArguments(definition.docker.arguments));
+    return std::nullopt;
+  }
   if (kind == EnvironmentKind::kServerPython || kind == EnvironmentKind::kInterpreter) {
     ROOST_ASSIGN(const Interpreter found,
                  FindInterpreter(definition.interpreter, settings_.python));
@@ -175,6 +190,7 @@ void EnvironmentCache::Start(const std::shared_ptr<Build>& build) {
   std::thread thread([this, build] { RunBuild(build); });
   const std::thread::id id = thread.get_id();
   threads_.emplace(id, std::move(thread));
+  failures_.erase(build->key);
 }
 
 void EnvironmentCache::Cancel(const std::shared_ptr<Request>& request) {
@@ -210,6 +226,7 @@ void EnvironmentCache::RunBuild(const std::shared_ptr<Build>& build) {
     const std::lock_guard lock(mutex_);
     requests = std::move(build->requests);
     builds_.erase(build->key);
+    if (!result && !build->cancel.IsCanceled()) failures_[build->key] = result.error().message;
     if (closing_) {
       requests.insert(requests.end(), build->next.begin(), build->next.end());
     } else if (!build->next.empty()) {
@@ -246,7 +263,10 @@ Result<ReadyEnvironment> EnvironmentCache::BuildOrOpen(Build& build) {
   ROOST_TRY(MakeFolders(settings_.folder));
   ROOST_ASSIGN(const FileLock lock, WaitForLock(build));
   // Someone else may have built it while this one waited.
-  if (Result<ReadyEnvironment> ready = Open(build.digest); ready) return ready;
+  if (Result<ReadyEnvironment> ready = Open(build.digest); ready) {
+    if (!ready->container || IsImageThere(*ready->container, settings_, runner_)) return ready;
+    build.log.Line("The image " + ready->container->image + " is not on this machine any more.");
+  }
   return BuildLocked(build, lock);
 }
 
@@ -293,8 +313,12 @@ Status EnvironmentCache::BuildInto(Build& build, const fs::path& folder, const F
   build.log.Line(fmt::format("{}  Building the environment {}{} ({})", FormatTime(clock_.Now()),
                              build.key, definition.name.empty() ? "" : ", " + definition.name,
                              spec::ToString(definition.Kind())));
-  EnvironmentBuilder builder(settings_, runner_, build.log, build.cancel, lock.fd());
-  Result<BuildReport> report = builder.Build(definition, folder);
+  const bool in_container = RunsInContainer(definition, settings_);
+  Result<BuildReport> report =
+      in_container ? ContainerBuilder(settings_, runner_, build.log, build.cancel, lock.fd())
+                         .Build(definition, folder)
+                   : EnvironmentBuilder(settings_, runner_, build.log, build.cancel, lock.fd())
+                         .Build(definition, folder);
   ROOST_TRY(report);
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Steady() - begin).count();
@@ -310,7 +334,8 @@ Status EnvironmentCache::BuildInto(Build& build, const fs::path& folder, const F
                        .build_ms = took,
                        .bytes = BytesOnDisk(folder)};
   ROOST_TRY(WriteReadyMark(folder, mark));
-  build.log.Line(fmt::format("Ready: Python {}, {} packages, {}, {:.1f} s", mark.python,
+  build.log.Line(fmt::format("Ready: {}, {} packages, {}, {:.1f} s",
+                             mark.python.empty() ? "no Python" : "Python " + mark.python,
                              mark.packages.size(), FormatBytes(mark.bytes),
                              static_cast<double>(took) / 1000));
   return {};

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "environments/build_settings.h"
 #include "environments/command_runner.h"
+#include "environments/container.h"
 #include "environments/lease_table.h"
 #include "environments/ready_mark.h"
 #include "spec/environment_definition.h"
@@ -24,10 +25,14 @@ namespace roost::environments {
 
 // An environment that runs can use. While a copy of it lives, its folder is not evicted.
 struct ReadyEnvironment {
-  fs::path python;  // the interpreter
+  fs::path python;  // the interpreter; inside of the container, where there is one
   fs::path prefix;  // its folder; empty for an existing interpreter
   Digest digest;    // what it is shared by; zero for what was not built here
   std::shared_ptr<void> lease;
+  // Runs go into this image (RunInContainer); python is empty when the image has none.
+  std::optional<ContainerImage> container = {};
+  // What was taken otherwise than the definition says, a sentence each; for the run's properties.
+  std::vector<std::string> notes = {};
 };
 
 // One environment on disk, for lists.
@@ -73,7 +78,8 @@ class EnvironmentCache {
   Result<Digest> DigestFor(const spec::EnvironmentDefinition& definition) const;
 
   // What needs no build: an existing interpreter, or an environment that is ready. nullopt when
-  // Prepare is needed. Takes microseconds.
+  // Prepare is needed, as it always is for a container: whether the image is still there takes the
+  // tool's time. Takes microseconds.
   Result<std::optional<ReadyEnvironment>> Find(const spec::EnvironmentDefinition& definition);
 
   // Builds, or joins the build that is under way. The build's log is appended to `log_file` while
@@ -87,6 +93,15 @@ class EnvironmentCache {
   void Cancel(const std::shared_ptr<Request>& request);
 
   Result<std::vector<CachedEnvironment>> List();  // by key
+
+  enum class BuildState { kNone, kBuilding, kReady, kFailed };
+  struct BuildStatus {
+    BuildState state = BuildState::kNone;
+    std::string error;  // of a failed build; empty when an earlier server built it
+  };
+  BuildStatus StatusOf(const std::string& key);
+  // What is being built, and what failed since the server started.
+  std::map<std::string, BuildStatus> Unready();
   // Removes ready environments that nobody uses, and what an interrupted build left.
   Result<PruneReport> Prune(const PruneOptions& options);
   // kConflict when it is in use or being built.
@@ -118,6 +133,7 @@ class EnvironmentCache {
 
   std::mutex mutex_;  // guards what follows, and every Build's requests
   std::map<std::string, std::shared_ptr<Build>> builds_;  // by key
+  std::map<std::string, std::string> failures_;           // key -> error, until built anew
   std::map<std::thread::id, std::thread> threads_;
   std::vector<std::thread::id> finished_;  // of threads_, to be joined
   bool closing_ = false;

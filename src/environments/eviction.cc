@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "environments/container_builder.h"
 #include "environments/environment_cache.h"
 
 namespace roost::environments {
@@ -42,6 +43,29 @@ Result<std::vector<CachedEnvironment>> EnvironmentCache::List() {
   return list;
 }
 
+EnvironmentCache::BuildStatus EnvironmentCache::StatusOf(const std::string& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (builds_.count(key) != 0) return {BuildState::kBuilding, {}};
+    if (const auto failed = failures_.find(key); failed != failures_.end()) {
+      return {BuildState::kFailed, failed->second};
+    }
+  }
+  if (!IsKey(key)) return {};
+  if (ReadReadyMark(settings_.folder / key)) return {BuildState::kReady, {}};
+  std::error_code missing;
+  // Every failed build leaves its log.
+  return {fs::exists(LogFile(key), missing) ? BuildState::kFailed : BuildState::kNone, {}};
+}
+
+std::map<std::string, EnvironmentCache::BuildStatus> EnvironmentCache::Unready() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, BuildStatus> all;
+  for (const auto& [key, error] : failures_) all[key] = {BuildState::kFailed, error};
+  for (const auto& [key, build] : builds_) all[key] = {BuildState::kBuilding, {}};
+  return all;
+}
+
 Status EnvironmentCache::Remove(const std::string& key) {
   const fs::path folder = settings_.folder / key;
   std::error_code error;
@@ -59,6 +83,7 @@ Status EnvironmentCache::Remove(const std::string& key) {
     ROOST_TRY(lock);
     // Without its mark it is nobody's, whatever happens on the way.
     ROOST_TRY(RemoveReadyMark(folder));
+    if (const auto image = ReadContainerImage(folder)) RemoveOwnImage(*image, settings_, runner_);
     ROOST_TRY(RemoveTree(folder));
     fs::remove(LogFile(key), error);
     return {};

@@ -17,9 +17,11 @@
 
 namespace roost::environments {
 
-// A folder of scripts that play uv, conda and Python, for tests. Every call is a line of `calls`.
-// A file in the folder changes what they do: `fail` makes installing fail, `no-import` the import
-// check; while `hold` is there, installing does not go on.
+// A folder of scripts that play uv, conda, podman, docker, apptainer and Python, for tests. Every
+// call is a line of `calls`. A file in the folder changes what they do: `fail` makes installing
+// fail, `no-import` the import check; `has-image` is an image of podman or docker, `no-python` one
+// without Python, `no-run` one that does not start; while `hold` is there, installing does not go
+// on.
 class FakeTools {
  public:
   FakeTools() { EXPECT_TRUE(WriteFileAtomic(bin() / "python3", kScript, 0755)); }
@@ -95,6 +97,22 @@ case "$me" in
           exit 0
         fi
         install ;;
+    esac ;;
+  podman|docker|apptainer)
+    echo "$me $*" >> "$FAKE/calls"
+    case "$1" in
+      image) [ -e "$FAKE/has-image" ] || exit 1 ;;
+      pull) if [ "$me" = apptainer ]; then echo image > "$2"; else touch "$FAKE/has-image"; fi; install ;;
+      build) touch "$FAKE/has-image"; install ;;
+      run|exec)
+        case "$*" in
+          *"command -v python"*)
+            [ -e "$FAKE/no-run" ] && { echo "exec format error" >&2; exit 126; }
+            [ -e "$FAKE/no-python" ] || echo /opt/conda/bin/python ;;
+          *importlib*)
+            [ -e "$FAKE/no-import" ] && { echo "import torch ... failed"; exit 1; }
+            echo '{"python": "3.8.1", "packages": {"tiny": "1.0"}}' > "$last" ;;
+        esac ;;
     esac ;;
   *)
     echo "$me $*" >> "$FAKE/calls"

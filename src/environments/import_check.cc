@@ -1,5 +1,7 @@
 #include "environments/import_check.h"
 
+#include <nlohmann/json.hpp>
+
 namespace roost::environments {
 
 // Which modules a distribution has: the one of its own name if there is one; otherwise all that it
@@ -106,5 +108,24 @@ def main():
 
 main()
 )PY";
+
+std::string ImportCheckQuestion(const std::vector<std::string>& names,
+                                const std::vector<std::string>& if_there) {
+  return nlohmann::json({{"names", names}, {"if_there", if_there}}).dump();
+}
+
+Result<ImportCheckAnswer> ReadImportCheckAnswer(std::string_view text) {
+  const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object() || !answer.contains("python") || !answer["python"].is_string() ||
+      !answer.contains("packages") || !answer["packages"].is_object()) {
+    return Fail(ErrorCode::kInternal, "The import check did not write what it promises.");
+  }
+  ImportCheckAnswer read;
+  read.python_version = answer["python"].get<std::string>();
+  for (const auto& [name, version] : answer["packages"].items()) {
+    if (version.is_string()) read.packages[name] = version.get<std::string>();
+  }
+  return read;
+}
 
 }  // namespace roost::environments

@@ -207,9 +207,10 @@ void NoteContainerHints(const spec::DockerSection& docker, InstallPlan& plan) {
 
 }  // namespace
 
-Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda) {
+Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda,
+                                bool in_image) {
   InstallPlan plan;
-  NoteContainerHints(definition.docker, plan);
+  if (!in_image) NoteContainerHints(definition.docker, plan);
   if (definition.conda) {
     ROOST_TRY(PlanConda(*definition.conda, has_conda, plan));
     return plan;

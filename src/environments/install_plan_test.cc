@@ -101,6 +101,34 @@ TEST(InstallPlan, TheSdkIsLeftOutWhereverItIsNamed) {
   EXPECT_THAT(plan.notes.at(2), HasSubstr("what imports it will fail"));
 }
 
+TEST(ClassifySdkPackage, KnowsTheFamily) {
+  for (const char* name : {"azureml-defaults", "azureml-core", "azureml-sdk", "azureml-train",
+                           "azureml-train-core", "azureml-train-restclients-hyperdrive",
+                           "azureml-pipeline", "azureml-pipeline-core", "azureml-pipeline-steps",
+                           "azureml-widgets", "azureml-telemetry", "azureml-dataset-runtime"}) {
+    EXPECT_EQ(ClassifySdkPackage(name), SdkPackage::kSatisfied) << name;
+  }
+  for (const char* name : {"azureml", "azureml-mlflow", "azureml-automl-core", "azureml-dataprep",
+                           "azureml-contrib-run", "azureml-interpret"}) {
+    EXPECT_EQ(ClassifySdkPackage(name), SdkPackage::kAbsent) << name;
+  }
+  for (const char* name : {"azureml-inference-server-http", "azure-ai-ml", "azure-core", "torch"}) {
+    EXPECT_EQ(ClassifySdkPackage(name), SdkPackage::kNone) << name;
+  }
+}
+
+TEST(InstallPlan, TheSdkIsLeftOutInEveryWriting) {
+  const auto plan = Planned(R"({"python": {"conda": {"packages": ["azureml-train-core=1.20"],
+      "pip": ["azureml_core==1.20.0 ; python_version>'3'", "azureml-defaults~=1.20",
+              "https://x.org/azureml_telemetry-1.20-py3-none-any.whl"]}}})",
+                            false);
+  EXPECT_THAT(plan.requirements, IsEmpty());
+  EXPECT_EQ(plan.notes.size(), 4U);
+  for (const std::string& note : plan.notes) {
+    EXPECT_THAT(note, HasSubstr("Roost's own package, which every run imports, takes its place"));
+  }
+}
+
 TEST(InstallPlan, SaysWhatItDoesNotCheckAndWhatIsOnlyAHint) {
   const auto plan = Planned(R"({"python": {"version": "3.9", "pip": [
       "https://x.org/a.zip", "b; python_version<'3'"]}, "docker": {"base_image": "img:1"}})",

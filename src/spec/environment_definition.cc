@@ -75,12 +75,17 @@ void ReadConda(JsonReader& reader, CondaSection& conda) {
   ReadPipLines(reader, "pip", &conda.pip);
 }
 
-void ReadExisting(JsonReader& reader, EnvironmentDefinition& definition) {
-  if (reader.String("interpreter", &definition.interpreter,
-                    {.max_length = kMaxPath, .may_be_empty = false}) &&
-      (definition.interpreter.front() != '/' || HasControlCharacters(definition.interpreter))) {
-    reader.AddProblem("interpreter", "must be the absolute path of an interpreter");
+void ReadInterpreter(JsonReader& reader, std::string_view field,
+                     EnvironmentDefinition& definition) {
+  std::string& path = definition.interpreter;
+  if (!reader.String(field, &path, {.max_length = kMaxPath, .may_be_empty = false})) return;
+  if (path.front() != '/' || HasControlCharacters(path)) {
+    reader.AddProblem(field, "must be the absolute path of an interpreter");
   }
+}
+
+void ReadExisting(JsonReader& reader, EnvironmentDefinition& definition) {
+  ReadInterpreter(reader, "interpreter", definition);
   std::string& name = definition.conda_environment;
   if (!reader.String("conda_environment", &name, {.max_length = kMaxPath, .may_be_empty = false})) {
     return;
@@ -244,6 +249,15 @@ EnvironmentKind EnvironmentDefinition::Kind() const {
   return has_image ? EnvironmentKind::kImage : EnvironmentKind::kServerPython;
 }
 
+bool EnvironmentDefinition::IsReference() const {
+  EnvironmentDefinition bare;
+  bare.name = name;
+  bare.version = version;
+  bare.docker.enabled = docker.enabled;
+  bare.docker.shm_size = docker.shm_size;
+  return !name.empty() && *this == bare;
+}
+
 std::string EnvironmentDefinition::Canonical() const {
   nlohmann::json all = ToJson(*this);
   all.erase("name");
@@ -257,13 +271,22 @@ std::string EnvironmentDefinition::CanonicalBuild() const {
   return build.dump();
 }
 
+void ReadEnvironment(JsonReader& reader, EnvironmentDefinition& definition) {
+  ReadLabels(reader, definition);
+  const nlohmann::json* python = reader.Any("python");
+  if (python != nullptr && python->is_string()) {
+    ReadInterpreter(reader, "python", definition);
+  } else {
+    reader.Object("python", [&](JsonReader& nested) { ReadPython(nested, definition); });
+  }
+  reader.Object("docker", [&](JsonReader& docker) { ReadDocker(docker, definition.docker); });
+  ReadVariables(reader, definition);
+}
+
 Result<EnvironmentDefinition> ParseEnvironmentDefinition(const nlohmann::json& body) {
   EnvironmentDefinition definition;
   JsonReader reader(body);
-  ReadLabels(reader, definition);
-  reader.Object("python", [&](JsonReader& python) { ReadPython(python, definition); });
-  reader.Object("docker", [&](JsonReader& docker) { ReadDocker(docker, definition.docker); });
-  ReadVariables(reader, definition);
+  ReadEnvironment(reader, definition);
   ROOST_TRY(reader.Finish("The environment is not valid"));
   return definition;
 }

@@ -11,6 +11,8 @@
 
 namespace roost::spec {
 
+class JsonReader;
+
 // Where the interpreter of an environment comes from.
 enum class EnvironmentKind {
   kServerPython,      // nothing was asked for: the server's own interpreter
@@ -57,6 +59,9 @@ struct EnvironmentDefinition {
   std::map<std::string, std::string> environment_variables;  // of the run's process
 
   EnvironmentKind Kind() const;
+  // A name with nothing to install or set, but perhaps docker's `enabled` and `shm_size`: it stands
+  // for what is registered under it.
+  bool IsReference() const;
   // Everything but the labels, in one form for each meaning: JSON in which what has no order is
   // sorted. Two definitions are the same when their digests are.
   std::string Canonical() const;
@@ -71,6 +76,8 @@ struct EnvironmentDefinition {
 // {"name", "version", "python": {"conda": {"channels", "packages", "pip"}, "pip", "version",
 //  "interpreter", "conda_environment"}, "docker": {"enabled", "base_image", "base_dockerfile",
 //  "shm_size", "arguments"}, "environment_variables"}. All problems are reported at once.
+// Beside that form `python` may be a text, the path of an existing interpreter.
+void ReadEnvironment(JsonReader& reader, EnvironmentDefinition& definition);
 Result<EnvironmentDefinition> ParseEnvironmentDefinition(const nlohmann::json& body);
 nlohmann::json ToJson(const EnvironmentDefinition& definition);  // what the parser reads
 

@@ -120,12 +120,8 @@ void ReadPlace(JsonReader& reader, RunDefinition& run) {
   reader.Object("resources", [&](JsonReader& nested) { ReadResources(nested, run.resources); });
   reader.Integer("time_limit_seconds", &run.time_limit_seconds, 1, kMaxTimeLimitSeconds);
   reader.String("compute_target", &run.compute_target, {.max_length = 256, .may_be_empty = false});
-  reader.Object("environment", [&](JsonReader& nested) {
-    if (nested.String("python", &run.python, {.max_length = kMaxPath, .may_be_empty = false}) &&
-        run.python.front() != '/') {
-      nested.AddProblem("python", "must be the absolute path of an interpreter");
-    }
-  });
+  reader.Object("environment",
+                [&](JsonReader& nested) { ReadEnvironment(nested, run.environment); });
 }
 
 void ReadSnapshot(JsonReader& reader, RunDefinition& run) {
@@ -194,7 +190,7 @@ nlohmann::json ToJson(const RunDefinition& run) {
         {"memory_mb", run.resources.memory_mb}}},
       {"time_limit_seconds", run.time_limit_seconds},
       {"compute_target", run.compute_target},
-      {"environment", {{"python", TextOrNull(run.python)}}},
+      {"environment", ToJson(run.environment)},
       {"parent", TextOrNull(run.parent)},
       {"inputs", ToJson(run.inputs)},
       {"outputs", ToJson(run.outputs)},

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/result.h"
 #include "spec/data_definition.h"
+#include "spec/environment_definition.h"
 
 namespace roost::spec {
 
@@ -39,8 +40,10 @@ struct RunDefinition {
   Resources resources;
   std::int64_t time_limit_seconds = 2'592'000;  // 1 or more; 30 days is Azure ML's default
   std::string compute_target = "local";
-  std::string python;  // absolute path of the interpreter; empty: the server's default
-  std::string parent;  // run id; empty: none
+  // As asked for: with a name alone it is a reference to a registered or curated environment, with
+  // nothing at all the server's own interpreter. As kept with a run it is resolved.
+  EnvironmentDefinition environment;
+  std::string parent;                        // run id; empty: none
   std::map<std::string, RunInput> inputs;    // data by name
   std::map<std::string, RunOutput> outputs;  // folders that are kept in a datastore
 

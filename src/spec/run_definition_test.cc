@@ -43,7 +43,7 @@ RunDefinition FullDefinition() {
   run.resources = {.cpus = 0.5, .gpus = 2, .memory_mb = 4096};
   run.time_limit_seconds = 60;
   run.compute_target = "cluster";
-  run.python = "/usr/bin/python3";
+  run.environment.interpreter = "/usr/bin/python3";
   run.parent = "cifar_1732174528_2dd21b40";
   return run;
 }
@@ -75,7 +75,8 @@ TEST(RunDefinition, WireFormIsCompleteWithNullsForUnset) {
   for (const char* field : {"snapshot", "script", "command", "parent"}) {
     EXPECT_TRUE(wire.at(field).is_null()) << field;
   }
-  EXPECT_TRUE(wire.at("environment").at("python").is_null());
+  EXPECT_TRUE(wire.at("environment").at("python").empty());
+  EXPECT_TRUE(wire.at("environment").at("name").is_null());
   EXPECT_EQ(wire.at("resources"), json({{"cpus", 1.0}, {"gpus", 0}, {"memory_mb", 0}}));
   for (const char* field : {"inputs", "outputs"}) EXPECT_EQ(wire.at(field), json::object());
   EXPECT_EQ(wire.size(), 17U);

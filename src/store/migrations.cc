@@ -237,7 +237,39 @@ CREATE TABLE environment_versions(
 );
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kDataSchema}};
+// Clusters and their nodes. What a size promises is copied into the row, so that it outlives edits
+// of the table of sizes.
+constexpr const char* kComputeTargets = R"sql(
+CREATE TABLE compute_targets(
+  name TEXT PRIMARY KEY,
+  vm_size TEXT NOT NULL,
+  cpus INTEGER NOT NULL,
+  gpus INTEGER NOT NULL,
+  memory_mb INTEGER NOT NULL,
+  vm_priority TEXT NOT NULL,
+  min_nodes INTEGER NOT NULL,
+  max_nodes INTEGER NOT NULL,
+  idle_seconds INTEGER NOT NULL,
+  description TEXT NOT NULL,
+  tags TEXT NOT NULL,                     -- JSON
+  deleting INTEGER NOT NULL DEFAULT 0,    -- 1: goes when its last run is over
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  state_since INTEGER NOT NULL,
+  resized_at INTEGER NOT NULL             -- nodes came or went
+) WITHOUT ROWID;
+
+CREATE TABLE compute_nodes(
+  target TEXT NOT NULL REFERENCES compute_targets(name) ON DELETE CASCADE,
+  id TEXT NOT NULL,
+  run_id TEXT NOT NULL,                   -- '' when it is idle
+  since INTEGER NOT NULL,                 -- in that use
+  PRIMARY KEY(target, id)
+) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
+                               Step{4, kDataSchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

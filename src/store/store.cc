@@ -6,9 +6,11 @@
 #include "base/strings.h"
 #include "store/artifacts.h"
 #include "store/blobs.h"
+#include "store/compute_targets.h"
 #include "store/database.h"
 #include "store/datasets.h"
 #include "store/datastores.h"
+#include "store/environments.h"
 #include "store/events.h"
 #include "store/experiments.h"
 #include "store/launches.h"
@@ -68,9 +70,11 @@ struct Store::State {
         datastores(*database, *blobs),
         datasets(*database),
         run_data(*database),
+        compute_targets(*database),
         launches(*database),
         events(*database),
-        tokens(*database) {}
+        tokens(*database),
+        environments(*database) {}
 
   const fs::path data_folder;
   const FileLock lock;
@@ -85,9 +89,11 @@ struct Store::State {
   Datastores datastores;
   Datasets datasets;
   RunData run_data;
+  ComputeTargets compute_targets;
   Launches launches;
   Events events;
   Tokens tokens;
+  Environments environments;
   std::string epoch;
 };
 
@@ -118,9 +124,11 @@ Models& Store::models() { return state_->models; }
 Datastores& Store::datastores() { return state_->datastores; }
 Datasets& Store::datasets() { return state_->datasets; }
 RunData& Store::run_data() { return state_->run_data; }
+ComputeTargets& Store::compute_targets() { return state_->compute_targets; }
 Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }
 Tokens& Store::tokens() { return state_->tokens; }
+Environments& Store::environments() { return state_->environments; }
 Database& Store::database() { return *state_->database; }
 
 const fs::path& Store::data_folder() const { return state_->data_folder; }

@@ -23,9 +23,11 @@ class Models;
 class Datastores;
 class Datasets;
 class RunData;
+class ComputeTargets;
 class Launches;
 class Events;
 class Tokens;
+class Environments;
 
 // What one group commit changed; told on the writer's thread after the commit is durable. Listeners
 // must return at once (post to their own loop).
@@ -59,9 +61,11 @@ class Store {
   Datastores& datastores();
   Datasets& datasets();
   RunData& run_data();
+  ComputeTargets& compute_targets();
   Launches& launches();
   Events& events();
   Tokens& tokens();
+  Environments& environments();
   Database& database();
 
   const fs::path& data_folder() const;

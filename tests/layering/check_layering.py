@@ -20,7 +20,7 @@ MAY_INCLUDE = {
 }
 # Files that may include more: `roost serve` is where the server is put together.
 ALSO_MAY_INCLUDE = {
-    "src/cli/cmd_serve.cc": {"api", "engine", "launch", "store"},
+    "src/cli/cmd_serve.cc": {"api", "engine", "environments", "launch", "store"},
     "src/cli/cmd_maintenance.cc": {"store"},
 }
 # Tests may use the fakes and real parts that their module is composed with.

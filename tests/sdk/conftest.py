@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import Server, end_runs
+from sdk.data_server import DataServer
+from sdk.fake_service import FakeService
 from sdk.support import write_config
 
 
@@ -25,6 +27,24 @@ def shared_server(tmp_path_factory):
 
 
 @pytest.fixture
+def fake():
+    """What the server's answers to environments and clusters look like, without the server."""
+    service = FakeService()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def fake_ws(fake, tmp_path, monkeypatch):
+    from azureml.core import Workspace
+    from azureml.core.authentication import TokenAuthentication
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROOST_URL", fake.url)
+    return Workspace.get("mine", auth=TokenAuthentication(lambda audience: "token"))
+
+
+@pytest.fixture
 def ws(shared_server, tmp_path, monkeypatch):
     """As a control script gets it: by the config.json beside it, in the current folder."""
     from azureml.core import Workspace
@@ -32,3 +52,21 @@ def ws(shared_server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_config(tmp_path, shared_server)
     return Workspace.from_config()
+
+
+@pytest.fixture
+def data_server():
+    """Speaks the data part of the wire from memory."""
+    server = DataServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def data_ws(data_server, tmp_path, monkeypatch):
+    from azureml.core import Workspace
+    from azureml.core.authentication import TokenAuthentication
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROOST_URL", data_server.url)
+    return Workspace("sub", "group", "mine", auth=TokenAuthentication(lambda audience: data_server.token))

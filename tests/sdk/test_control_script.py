@@ -16,7 +16,7 @@ from harness import SDK
 from sdk.support import write_config
 
 from azureml.core import Environment, Experiment, Model, Run, ScriptRun, ScriptRunConfig
-from azureml.core.runconfig import DockerConfiguration, MpiConfiguration, PyTorchConfiguration, RunConfiguration
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, RunConfiguration
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import (
     ActivityFailedException,
@@ -82,7 +82,7 @@ def test_a_script_as_the_tutorial_has_it_runs_in_a_process_of_its_own(shared_ser
     ]  # fmt: skip
     row = shared_server.run(run_id)
     assert row["properties"]["roost.environment"] == "mine"
-    assert row["definition"]["arguments"] == ["--epochs", "2"] and row["definition"]["environment"]["python"] == sys.executable
+    assert row["definition"]["arguments"] == ["--epochs", "2"] and row["definition"]["environment"]["python"] == {"interpreter": sys.executable}
     assert shared_server.client.get("/models/net/versions/1/files")["items"][0]["path"] == "model.pt"
 
 
@@ -234,12 +234,11 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         (ScriptRunConfig(source), ExperimentExecutionException, "needs a script or a command"),
         (ScriptRunConfig(source, "a.py", command="true"), ExperimentExecutionException, "not both"),
         (ScriptRunConfig(source, command="true", arguments=[1]), ExperimentExecutionException, "arguments go with a script"),
-        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "datasets"),
+        (ScriptRunConfig(source, "a.py", [object()]), UserErrorException, "not object"),
         (ScriptRunConfig(source, "a.py", compute_target="gpu-cluster"), ComputeTargetException, "gpu-cluster"),
         (ScriptRunConfig(source, "a.py", distributed_job_config=MpiConfiguration(2)), NotImplementedError, "torchrun"),
-        (ScriptRunConfig(source, "a.py", docker_runtime_config=DockerConfiguration(use_docker=True)), NotImplementedError, "container"),
-        (configured(conda), NotImplementedError, "user_managed_dependencies"),
-        (configured(lambda config: config.run_config.data.update(x=1)), NotImplementedError, "datastores"),
+        (configured(conda), UserErrorException, "must be CondaDependencies, not dict"),
+        (configured(lambda config: config.run_config.data.update(x=1)), UserErrorException, "the input 'x' must be"),
         ("a.py", NotImplementedError, "ScriptRunConfig"),
     ]:
         with pytest.raises(error, match=said):
@@ -248,11 +247,9 @@ def test_mistakes_are_told_before_anything_is_sent(experiment, project, shared_s
         experiment.submit(ScriptRunConfig(source, "a.py"), regenerate_outputs=True)
     with pytest.warns(UserWarning, match="priority"):
         experiment.submit(configured(lambda config: setattr(config.run_config, "priority", 1))).wait_for_completion()
-    with pytest.warns(UserWarning, match="docker section has no meaning"):
-        experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "base_image", "x"))).wait_for_completion()
-    with pytest.warns(UserWarning, match=r"\$NAME"):
-        experiment.submit(ScriptRunConfig(source, "a.py", ["$RANK"])).wait_for_completion()
-    assert len(list(experiment.get_runs())) == before + 3
+    with pytest.warns(UserWarning, match="docker settings have no meaning"):
+        experiment.submit(configured(lambda config: setattr(config.run_config.environment.docker, "shm_size", "8g"))).wait_for_completion()
+    assert len(list(experiment.get_runs())) == before + 2
 
 
 def test_distributed_configurations_are_kept(project):
@@ -305,8 +302,9 @@ def test_an_interactive_run(experiment, project, monkeypatch):
     assert cancelled.status == "Canceled"
     with pytest.raises(UserErrorException, match="not submitted"):
         run.get_environment()
-    with pytest.raises(NotImplementedError, match="Run.input_datasets is not here"):
-        run.input_datasets
+    with pytest.raises(NotImplementedError, match="Run.get_secret is not here"):
+        run.get_secret("x")
+    assert run.input_datasets == {} == run.output_datasets
     assert Model(experiment.workspace, run_id=run.id).name == "by-hand"
 
 
@@ -347,3 +345,11 @@ def test_experiments(ws):
     assert [run.id for run in experiment.get_runs(tags={"kind": "x"})] == [runs[0].id]
     assert [run.id for run in Run.list(experiment, status="Completed")] == [runs[2].id]
     assert [*experiment.get_runs(type="azureml.scriptrun")] == []
+
+
+def test_variables_in_arguments_have_the_values_of_the_node(experiment, project):
+    config = ScriptRunConfig(project({"a.py": "import sys; print(sys.argv[1:])"}), "a.py", arguments=["--out", "$AZUREML_RUN_ID/x", "${WHO}", "$NOBODY"])
+    config.run_config.environment.environment_variables = {"WHO": "me"}
+    run = experiment.submit(config)
+    run.wait_for_completion()
+    assert f"['--out', '{run.id}/x', 'me', '$NOBODY']" in run.get_details_with_logs()["logFiles"]["azureml-logs/70_driver_log.txt"]

@@ -95,5 +95,5 @@ def test_targets():
     copy = env.clone("f")
     copy.environment_variables["A"] = "1"
     assert env.environment_variables == {} and copy.name == "f"
-    with pytest.raises(NotImplementedError, match="Environment.from_conda_specification is not here"):
-        Environment.from_conda_specification("e", "env.yml")
+    with pytest.raises(NotImplementedError, match="Environment.from_docker_build_context is not here"):
+        Environment.from_docker_build_context("e", None)

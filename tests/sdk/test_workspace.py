@@ -118,7 +118,8 @@ def test_what_is_written_is_found_again(ws, tmp_path, monkeypatch):
     (tmp_path / "elsewhere/deep").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere/deep")
     again = Workspace.from_config()
-    assert again.get_details() == {**ws.get_details(), "server": again.get_details()["server"]}
+    first, second = ws.get_details(), again.get_details()
+    assert first.pop("server")["epoch"] == second.pop("server")["epoch"] and first == second
     ws.write_config(".", "other.json")
     assert Workspace.from_config(".azureml/other.json").name == "mine"
 
@@ -129,7 +130,7 @@ def test_the_token_that_a_login_brought_is_not_written(shared_server, tmp_path):
     assert "roost_token" not in (tmp_path / "copy/.azureml/config.json").read_text()
 
 
-@pytest.mark.parametrize("name", ["environments", "compute_targets", "get_default_datastore", "datasets", "get_default_keyvault"])
+@pytest.mark.parametrize("name", ["get_default_compute_target", "get_default_keyvault"])
 def test_what_is_not_here_says_so(ws, name):
     with pytest.raises(NotImplementedError, match=f"Workspace.{name} is not here"):
         getattr(ws, name)

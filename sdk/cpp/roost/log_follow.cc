@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "spec/run_layout.h"
 #include "spec/run_state.h"
 
 namespace roost::client {
@@ -39,6 +40,18 @@ Status FollowOnce(Client& client, const LogFollowOptions& options, bool with_tai
   return {};
 }
 
+// The log of the environment's build ends when the run is launched, every other one with the run.
+bool IsComplete(const nlohmann::json& run, const std::string& path) {
+  if (IsFinalStatus(run.value("status", ""))) return true;
+  return path == spec::kImageBuildLog && run.value("attempt", 0) > 0;
+}
+
+// A log that was asked for by name and is not there is a mistake, except those of a run that ended
+// before it started, or had nothing to build.
+bool MayBeMissing(const std::string& path) {
+  return path == spec::kImageBuildLog || path == LogFollowOptions{}.path;
+}
+
 }  // namespace
 
 bool IsFinalStatus(std::string_view status) {
@@ -69,10 +82,8 @@ Result<std::uint64_t> FollowLog(Client& client, const LogFollowOptions& options,
       auto run = client.Get("/runs/" + EncodePart(options.run_id));
       if (run) {
         tell(true);
-        if (IsFinalStatus(run->value("status", ""))) {
-          // A log that was asked for by name and is not there is a mistake, except the default one
-          // of a run that ended before it started.
-          if (!followed && options.path != LogFollowOptions{}.path) return Fail(followed.error());
+        if (IsComplete(*run, options.path)) {
+          if (!followed && !MayBeMissing(options.path)) return Fail(followed.error());
           return offset;
         }
         if (!backoff.Wait()) return offset;

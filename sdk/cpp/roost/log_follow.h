@@ -23,8 +23,9 @@ struct LogFollowOptions {
 };
 
 // Hands every byte of a log to `take`, in order and once, until the run is over and its log is
-// complete. When the connection breaks (the server restarts), goes on at the offset reached. A run
-// that ends without ever having the log gives no bytes and success. Gives the offset reached.
+// complete (that of the environment's build: until the run is launched). When the connection breaks
+// (the server restarts), goes on at the offset reached. A run that ends without ever having the log
+// gives no bytes and success. Gives the offset reached.
 Result<std::uint64_t> FollowLog(Client& client, const LogFollowOptions& options,
                                 const std::function<Status(std::string_view)>& take);
 

@@ -181,20 +181,34 @@ class Client:
 
     def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         """The body of a GET, piece by piece."""
-        connection, _ = self._connection(fresh=True)
+        whole = False
         try:
-            connection.request("GET", self._target(path, query), headers=self._headers({}))
-            answer = connection.getresponse()
+            answer = self._ask_for(path, query)
             if answer.status >= 400:
                 raise error_of(answer.status, answer.read(), f"GET {path}")
             while piece := answer.read1(PIECE):
                 yield piece
             if answer.length:  # the connection broke before all of it came
                 raise RoostError("unavailable", f"{path}: the connection broke, {answer.length} bytes are missing")
+            whole = (answer.length == 0 or answer.isclosed()) and not answer.will_close
+            answer.close()
         except (OSError, http.client.HTTPException) as error:
             raise RoostError("unavailable", f"fetching {path} from {self.url} failed: {error}") from error
         finally:
-            self._drop()
+            if not whole:
+                self._drop()
+
+    def _ask_for(self, path: str, query: dict) -> http.client.HTTPResponse:
+        """Many small files are fetched over one connection."""
+        connection, reused = self._connection(fresh=False)
+        if reused:
+            try:
+                connection.request("GET", self._target(path, query), headers=self._headers({}))
+                return connection.getresponse()
+            except (http.client.HTTPException, BrokenPipeError, ConnectionResetError):
+                connection, _ = self._connection(fresh=True)  # the server has closed the kept one meanwhile
+        connection.request("GET", self._target(path, query), headers=self._headers({}))
+        return connection.getresponse()
 
     # -- connections --------------------------------------------------------------------------------------------
 

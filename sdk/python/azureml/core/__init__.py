@@ -9,6 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azureml.core.compute import ComputeTarget
+    from azureml.core.container_registry import ContainerRegistry
+    from azureml.core.dataset import Dataset
+    from azureml.core.datastore import Datastore
     from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
@@ -16,13 +20,19 @@ if TYPE_CHECKING:
     from azureml.core.runconfig import RunConfiguration
     from azureml.core.script_run import ScriptRun
     from azureml.core.script_run_config import ScriptRunConfig
+    from azureml.core.webservice import Webservice
     from azureml.core.workspace import Workspace
 
 __version__ = "1.60.0"
 VERSION = __version__
-__all__ = ["Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun", "ScriptRunConfig", "Workspace"]
+__all__ = ["ComputeTarget", "ContainerRegistry", "Dataset", "Datastore", "Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun",
+           "ScriptRunConfig", "Webservice", "Workspace"]  # fmt: skip
 
 _HOMES = {
+    "ComputeTarget": "compute",
+    "ContainerRegistry": "container_registry",
+    "Dataset": "dataset",
+    "Datastore": "datastore",
     "Environment": "environment",
     "Experiment": "experiment",
     "Model": "model",
@@ -30,9 +40,10 @@ _HOMES = {
     "RunConfiguration": "runconfig",
     "ScriptRun": "script_run",
     "ScriptRunConfig": "script_run_config",
+    "Webservice": "webservice",
     "Workspace": "workspace",
 }
-_SUBMODULES = {*_HOMES.values(), "authentication", "compute_target", "resource_configuration"}
+_SUBMODULES = {*_HOMES.values(), "authentication", "compute_target", "conda_dependencies", "resource_configuration"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import warnings
 from dataclasses import dataclass
 
+from azureml.core._warnings import warn
 from azureml.exceptions import AuthenticationException, UserErrorException, WorkspaceException
 from roost.client import Client, RoostError, local_server
 
@@ -151,5 +151,4 @@ def warn_without_meaning(where: str, given: dict[str, object]) -> None:
     """One warning for all arguments that were given and that select nothing here."""
     names = [name for name, value in given.items() if value is not None]
     if names:
-        warnings.warn(f"{where}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no meaning here and {'is' if len(names) == 1 else 'are'} ignored",
-                      stacklevel=3)  # fmt: skip
+        warn(f"{where}: {', '.join(names)} {'has' if len(names) == 1 else 'have'} no meaning here and {'is' if len(names) == 1 else 'are'} ignored")

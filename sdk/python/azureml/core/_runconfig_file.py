@@ -7,6 +7,8 @@ import pathlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from azureml.core import _runconfig_data
+from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import UserErrorException
 from roost.yaml_subset import YamlError, dump, load
@@ -19,8 +21,9 @@ _TOP = {"script": "script", "arguments": "arguments", "command": "command", "fra
         "target": "target", "node_count": "nodeCount", "priority": "priority",
         "max_run_duration_seconds": "maxRunDurationSeconds"}  # fmt: skip
 _ENVIRONMENT = {"name": "name", "version": "version", "environment_variables": "environmentVariables"}
-_PYTHON = {"interpreter_path": "interpreterPath", "user_managed_dependencies": "userManagedDependencies", "conda_dependencies": "condaDependencies"}
-_SECTION = {"enabled": "enabled", "base_image": "baseImage", "base_dockerfile": "baseDockerfile", "shm_size": "shmSize", "arguments": "arguments"}
+_PYTHON = {"interpreter_path": "interpreterPath", "user_managed_dependencies": "userManagedDependencies", "conda_environment": "baseCondaEnvironment"}
+_SECTION = {"enabled": "enabled", "base_image": "baseImage", "base_dockerfile": "baseDockerfile", "shared_volumes": "sharedVolumes", "shm_size": "shmSize",
+            "arguments": "arguments"}  # fmt: skip
 _DOCKER = {"use_docker": "useDocker", "shared_volumes": "sharedVolumes", "arguments": "arguments", "shm_size": "shmSize"}
 _HISTORY = {"output_collection": "outputCollection", "directories_to_watch": "directoriesToWatch", "snapshot_project": "snapshotProject"}
 _MPI = {"process_count_per_node": "processCountPerNode", "node_count": "nodeCount"}
@@ -43,12 +46,15 @@ def place(path: str | os.PathLike | None, name: str, for_writing: bool) -> pathl
 
 
 def write(config: RunConfiguration, file: pathlib.Path) -> None:
-    environment = {**_pick(config.environment, _ENVIRONMENT), "python": _pick(config.environment.python, _PYTHON),
+    conda = config.environment.python.conda_dependencies
+    python = {**_pick(config.environment.python, _PYTHON), "condaDependencies": conda.as_dict() if isinstance(conda, CondaDependencies) else conda}
+    environment = {**_pick(config.environment, _ENVIRONMENT), "python": python,
                    "docker": _pick(config.environment.docker, _SECTION)}  # fmt: skip
     content = {**_pick(config, _TOP), "environment": environment, "history": _pick(config.history, _HISTORY), "docker": _pick(config.docker, _DOCKER)}
     for name, section, keys in (("mpi", config.mpi, _MPI), ("pytorch", config.pytorch, _PYTORCH), ("tensorflow", config.tensorflow, _TENSORFLOW)):
         if section is not None:
             content[name] = _pick(section, keys)
+    content.update(_runconfig_data.written(config))
     if config.resources is not None:
         content["resources"] = config.resources.serialize()
     try:
@@ -72,6 +78,7 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     reader = _Reader(file)
     environment, layouts = reader.section(content, "environment"), {}
     python, docker = reader.section(environment, "python"), reader.section(environment, "docker")
+    _read_conda(config, python, file)
     reader.fill(config.environment.python, python, _PYTHON, "environment.python")
     reader.fill(config.environment.docker, docker, _SECTION, "environment.docker")
     reader.fill(config.environment, environment, _ENVIRONMENT, "environment")
@@ -80,6 +87,7 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     for name in ("mpi", "pytorch", "tensorflow"):
         layouts[name] = reader.section(content, name)
     resources = reader.section(content, "resources")
+    _runconfig_data.read(config, content, lambda said: UserErrorException(f"{file}: {said}"), reader.unknown)
     reader.fill(config, content, _TOP, "")
     config.arguments, config.node_count = list(config.arguments or []), config.node_count or 1
     if resources:
@@ -97,6 +105,16 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     if reader.unknown:
         warnings.warn(f"{file}: {', '.join(reader.unknown)} have no meaning here and are ignored", stacklevel=3)
     return config
+
+
+def _read_conda(config: RunConfiguration, python: dict, file: pathlib.Path) -> None:
+    """The dependencies, or the file that they are in: Azure ML writes its path as seen from the folder above .azureml."""
+    content, name = python.pop("condaDependencies", None), python.pop("condaDependenciesFile", None)
+    if content is not None:
+        config.environment.python.conda_dependencies = CondaDependencies(_underlying_structure=content)
+    elif name:
+        places = [folder / name for folder in (file.parent.parent, file.parent, pathlib.Path("."))]
+        config.environment.python.conda_dependencies = CondaDependencies(next((place for place in places if place.is_file()), places[0]))
 
 
 class _Reader:

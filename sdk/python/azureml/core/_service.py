@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterator
 
-from azureml.exceptions import ServiceException
-from roost.client import RoostError
+from azureml.exceptions import ServiceException, UserErrorException
+from roost.client import Client, RoostError
 
 
 class service_errors:
@@ -24,3 +24,41 @@ def matches(have: dict, wanted: Any) -> bool:
     if isinstance(wanted, str):
         return wanted in have
     return all(key in have and have[key] == (None if value is None else str(value)) for key, value in wanted.items())
+
+
+class data_errors:
+    """As ``service_errors``; what the caller can mend (nothing there, a taken name, a file that cannot be read) is a UserErrorException,
+    with the text ``missing`` for what is not found."""
+
+    def __init__(self, missing: str | None = None):
+        self._missing = missing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if isinstance(value, RoostError):
+            if value.code == "not_found" and self._missing:
+                raise UserErrorException(f"{self._missing}: {value.message}") from value
+            if value.code in ("invalid_argument", "conflict", "not_found"):
+                raise UserErrorException(value.message) from value
+            raise ServiceException(value.message, value.status) from value
+        if value is not None and not isinstance(value, (UserErrorException, ServiceException)):
+            from roost.data_upload import UploadError
+
+            if isinstance(value, (UploadError, FileExistsError)):
+                raise UserErrorException(str(value)) from value
+
+
+def every_item(client: Client, path: str, **query: Any) -> Iterator[dict]:
+    """Every item of a list that may come in pages."""
+    page = client.get(path, **query)
+    yield from page["items"]
+    while page.get("next_page_token"):
+        page = client.get(path, page_token=page["next_page_token"], **query)
+        yield from page["items"]
+
+
+def patient(client: Client) -> Client:
+    """For what the server itself works on before it answers: finding the files of a large dataset, fetching those of the web."""
+    return Client(client.url, client.token, timeout=600)

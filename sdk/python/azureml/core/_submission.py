@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
-import shutil
-import sys
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
+from azureml.core import _environment_wire
 from azureml.core._not_here import not_here
+from azureml.core._service import service_errors
+from azureml.core._warnings import warn
 from azureml.core.runconfig import RunConfiguration
 from azureml.core.script_run import ScriptRun
 from azureml.core.script_run_config import ScriptRunConfig
@@ -21,27 +20,33 @@ from roost.git import git_properties
 from roost.snapshot import MAX_FILES, SnapshotError, read_folder, send_files
 
 if TYPE_CHECKING:
-    from azureml.core.environment import Environment
+    from azureml.core._inputs import RunData
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
 
-_LOOPBACK = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
-_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
+_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 
 
 def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[str, Any], parent: str | None = None) -> Run:
     """``more`` are the keyword arguments of ``submit``, which has none for scripts."""
+    config = getattr(config, "_script_run_config", config)  # of an estimator
     if not isinstance(config, ScriptRunConfig):
-        raise not_here(f"submitting a {type(config).__name__}", "runs are submitted with a ScriptRunConfig")
+        raise not_here(f"submitting a {type(config).__name__}", "runs are submitted with a ScriptRunConfig or an estimator")
     if more:
         raise UserErrorException(f"submit does not take {', '.join(sorted(more))} for a ScriptRunConfig")
+    from azureml.core._inputs import RunData
+
     client = experiment.workspace._client
-    body = _definition(config, is_local=bool(_LOOPBACK.match(client.url)))
+    data = RunData(experiment.workspace, config.run_config)
+    body = _definition(config, data, is_local=_environment_wire.is_local(client))
     body["experiment"] = experiment.name
     if tags:
         body["tags"] = {str(key): None if value is None else str(value) for key, value in tags.items()}
     if parent is not None:
         body["parent"] = parent
+    if config.run_config._wants_gpu and config.run_config.target == "local":
+        _ask_for_gpu(client, body)
+    body.update(data.body())
     body["snapshot"] = send_folder(client, config.source_directory)
     body["properties"] = {**git_properties(config.source_directory), **body.get("properties", {})}
     try:
@@ -50,9 +55,15 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     except RoostError as error:
         if any(problem.get("field") == "compute_target" for problem in error.details):
             raise ComputeTargetException(f"ComputeTargetNotFound: {error.message}") from error
+        if any(str(problem.get("field")).startswith(("environment", "inputs", "outputs")) for problem in error.details):
+            raise UserErrorException(error.message) from error
         raise ServiceException(error.message, error.status) from error
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
+    data.submitted(run.id, row["definition"])
+    substituted = (row.get("properties") or {}).get(_SUBSTITUTION)
+    if substituted and _SUBSTITUTION not in body["properties"]:
+        warn(substituted)  # by the server, for a cluster's node
     return run
 
 
@@ -66,19 +77,18 @@ def send_folder(client: Client, folder: str | os.PathLike) -> str:
         raise ServiceException(error.message, error.status) from error
 
 
-def _definition(config: ScriptRunConfig, is_local: bool) -> dict[str, Any]:
+def _definition(config: ScriptRunConfig, data: RunData, is_local: bool) -> dict[str, Any]:
     run = config.run_config
     _refuse_what_is_not_here(run)
-    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config)}
-    variables = {str(key): str(value) for key, value in run.environment.environment_variables.items()}
-    if variables:
-        body["environment_variables"] = variables
+    body: dict[str, Any] = {"compute_target": run.target, **_what_runs(config, data)}
     if run.max_run_duration_seconds is not None:
         body["time_limit_seconds"] = run.max_run_duration_seconds
-    python = _interpreter(run.environment, is_local)
-    if python:
-        body["environment"] = {"python": python}
-    if run.environment.name != "default-environment":
+    environment = _environment_wire.for_run(run.environment, run.docker, is_local, run.target)
+    if environment.definition is not None:
+        body["environment"] = environment.definition
+    if environment.variables:
+        body["environment_variables"] = environment.variables
+    if run.environment.name != _environment_wire.UNNAMED and "name" not in (environment.definition or {}):
         body["properties"] = {"roost.environment": run.environment.name}
     if run.resources is not None:
         wanted = {"cpus": run.resources.cpu, "gpus": run.resources.gpu}
@@ -88,61 +98,47 @@ def _definition(config: ScriptRunConfig, is_local: bool) -> dict[str, Any]:
     return body
 
 
-def _what_runs(config: ScriptRunConfig) -> dict[str, Any]:
+def _ask_for_gpu(client: Client, body: dict[str, Any]) -> None:
+    """``use_gpu`` on the server's machine: one GPU where it has any, else none, with a warning and a property that says so. On
+    a cluster a run has its whole node."""
+    resources = body.setdefault("resources", {})
+    if resources.get("gpus"):
+        return
+    with service_errors():
+        has_gpus = client.get("/server")["resources"]["gpus"] > 0
+    if has_gpus:
+        resources["gpus"] = 1
+    else:
+        said = "use_gpu asks for a GPU; the server's machine has none, so the run has CPUs only"
+        warn(said)
+        body.setdefault("properties", {})[_SUBSTITUTION] = said
+
+
+def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
     if bool(config.script) == bool(config.command):
         raise ExperimentExecutionException("a ScriptRunConfig needs a script or a command" + (", not both" if config.script else ""))
-    arguments = [_text(item, "arguments") for item in config.arguments]
     if config.command:
         words = [config.command] if isinstance(config.command, str) else config.command
-        if arguments:
-            raise ExperimentExecutionException("arguments go with a script; write them into the command itself")
-        return {"command": " ".join(_text(word, "command") for word in words)}
+        extra = ["arguments"] * bool(config.arguments) + ["resume_from"] * (config.resume_from is not None)
+        if extra:
+            raise ExperimentExecutionException(f"{' and '.join(extra)} go with a script; write them into the command itself")
+        return {"command": " ".join(data.texts(words, "command"))}
     script = pathlib.PurePath(config.script)
     if not pathlib.Path(config.source_directory, script).is_file():
         raise ExperimentExecutionException(f"script path doesn't exist. The script should be inside the source directory: {script} in {config.source_directory}")
-    if any(_VARIABLE.search(item) for item in arguments):
-        warnings.warn("arguments of a script are given to it as they are; variables like $NAME are expanded in `command` only", stacklevel=5)
+    arguments = data.texts(config.arguments, "arguments")
+    if config.resume_from is not None:
+        arguments += data.resume(config.resume_from)
     return {"script": script.as_posix(), "arguments": arguments}
 
 
-def _text(item: Any, where: str) -> str:
-    if item is None or isinstance(item, (list, tuple, dict, set)) or not isinstance(item, (str, int, float, os.PathLike)):
-        raise UserErrorException(f"an item of {where} must be a text or a number, not {type(item).__name__}; datasets and data references are not here")
-    return str(item)
-
-
-def _interpreter(environment: Environment, is_local: bool) -> str | None:
-    """None lets the server take its default."""
-    python = environment.python
-    if not python.user_managed_dependencies or python.interpreter_path in (None, "python"):
-        return sys.executable if is_local and sys.executable else None
-    path = os.path.expanduser(python.interpreter_path)
-    if not os.path.isabs(path) and is_local:
-        path = shutil.which(path) or path
-    if not os.path.isabs(path):
-        raise UserErrorException(f"environment '{environment.name}': python.interpreter_path '{path}' must be an absolute path of the server's machine")
-    return path
-
-
 def _refuse_what_is_not_here(run: RunConfiguration) -> None:
-    environment = run.environment
-    if environment.python.conda_dependencies is not None and not environment.python.user_managed_dependencies:
-        raise not_here(f"building environment '{environment.name}'", "the server installs no packages; set python.user_managed_dependencies = True and "
-                       "python.interpreter_path to an interpreter that has them")  # fmt: skip
-    if run.docker.use_docker or environment.docker.enabled:
-        raise not_here("running in a container", "runs execute as processes of the server's machine; set use_docker=False")
     if run.mpi or run.pytorch or run.tensorflow or run.node_count != 1:
         raise not_here("starting a run as several processes", "the configuration is checked and kept, but a run is one process; on one machine "
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
-    if run.data or run.output_data or run.data_references:
-        raise not_here("data of a run configuration", "there are no datastores and datasets; give scripts absolute paths of the server's machine")
-    docker = environment.docker
-    if docker.base_image or docker.base_dockerfile or docker.arguments or docker.shm_size:
-        warnings.warn(f"environment '{environment.name}': its docker section has no meaning here and is ignored: runs execute as processes", stacklevel=5)
     ignored = ["priority"] * (run.priority is not None)
     ignored += ["history.output_collection"] * (not run.history.output_collection)
     ignored += ["history.snapshot_project"] * (not run.history.snapshot_project)
     ignored += ["history.directories_to_watch"] * (set(run.history.directories_to_watch) != {"logs"})
     if ignored:
-        warnings.warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept",
-                      stacklevel=5)  # fmt: skip
+        warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept")

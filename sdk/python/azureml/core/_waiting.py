@@ -71,21 +71,29 @@ def _stream(run: Run, wait_post_processing: bool) -> None:
         names = sorted({item["path"] for item in _ask(lambda: run._call("GET", "/logs"))["items"] if _LOG.fullmatch(item["path"])})
         newest = _primary(names)
         if newest is not None and newest != shown:
+            if shown is not None:
+                _show(run, shown, offset, decoder)  # what came between the last look and the next log
             print(f"\nStreaming {newest}\n{'=' * len('Streaming ' + newest)}\n")
             shown, offset = newest, 0
             decoder.reset()
         if shown is not None:
-            try:
-                for piece in run._client.stream(f"{run._path}/logs/{quote_path(shown)}", offset=offset):
-                    offset += len(piece)
-                    sys.stdout.write(decoder.decode(piece))
-                sys.stdout.flush()
-            except RoostError as error:
-                if error.code != "unavailable":
-                    raise
+            offset = _show(run, shown, offset, decoder)
         if over:
             return
         time.sleep(0.3)
+
+
+def _show(run: Run, log: str, offset: int, decoder: codecs.IncrementalDecoder) -> int:
+    """Prints what is there from an offset on, and gives the next one."""
+    try:
+        for piece in run._client.stream(f"{run._path}/logs/{quote_path(log)}", offset=offset):
+            offset += len(piece)
+            sys.stdout.write(decoder.decode(piece))
+        sys.stdout.flush()
+    except RoostError as error:
+        if error.code != "unavailable":
+            raise
+    return offset
 
 
 def _primary(names: list[str]) -> str | None:

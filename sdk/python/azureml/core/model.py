@@ -33,6 +33,9 @@ class _Framework:
     TFKERAS = "TfKeras"
 
 
+InferenceConfig = _not_here.unusable_class(__name__, "InferenceConfig", _not_here.SERVICES)
+
+
 class Model(_not_here.KnownMissing):
     """The newest version that fits the arguments; WebserviceException (a ModelNotFoundException too) when none does.
 
@@ -100,7 +103,7 @@ class Model(_not_here.KnownMissing):
              model_framework: str | None = None) -> List[Model]:  # fmt: skip
         """Newest first; with ``latest`` only the newest version of each name."""
         if dataset_id is not None:
-            raise _not_here.not_here("Model.list(dataset_id=...)", "there are no datasets")
+            raise _not_here.not_here("Model.list(dataset_id=...)", "models are not registered with datasets; Run.input_datasets tells what the run of a model read")
         rows = _rows(workspace, name, tags, properties, run_id, model_framework)
         if latest:
             newest: dict[str, dict] = {}

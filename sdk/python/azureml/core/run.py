@@ -224,17 +224,36 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         return self._row()["snapshot"]
 
     def get_environment(self) -> Environment:
-        """The interpreter and the variables that the run was submitted with."""
+        """What the run was submitted with; with name and version when the server has registered it."""
         definition = self._row()["definition"]
         if definition is None:
             raise UserErrorException(f"run {self._id} was not submitted, so it has no environment")
+        from azureml.core import _environment_wire
         from azureml.core.environment import Environment
 
-        environment = Environment(self._row()["properties"].get("roost.environment", "default-environment"))
-        environment.python.user_managed_dependencies = True
-        environment.python.interpreter_path = definition["environment"]["python"] or "python"
-        environment.environment_variables = dict(definition["environment_variables"])
+        body = definition["environment"] or {}
+        environment = Environment(body.get("name") or self._row()["properties"].get("roost.environment", _environment_wire.UNNAMED))
+        _environment_wire.from_definition(environment, body)
+        environment._known = _environment_wire.known(environment)
+        environment.environment_variables = {**environment.environment_variables, **(definition["environment_variables"] or {})}
         return environment
+
+    # -- data -------------------------------------------------------------------------------------------------------
+
+    @property
+    def input_datasets(self) -> dict:
+        """By name: inside the run the local path of an input that is mounted or downloaded, and the FileDataset of a direct one;
+        seen from outside the dataset that the run read."""
+        from azureml.core._run_data import input_datasets
+
+        return input_datasets(self)
+
+    @property
+    def output_datasets(self) -> dict:
+        """By name: inside the run the folder to write into; seen from outside the FileDataset that was kept, once the run is over."""
+        from azureml.core._run_data import output_datasets
+
+        return output_datasets(self)
 
     # -- tags and properties ----------------------------------------------------------------------------------------
 

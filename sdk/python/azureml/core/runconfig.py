@@ -7,13 +7,18 @@ import pathlib
 from typing import Any
 
 from azureml.core import _runconfig_file
+from azureml.core._runconfig_data import (  # noqa: F401
+    Data, DataLocation, DataPath, DataReferenceConfiguration, Dataset, GlobsOptions, OutputData, OutputOptions, RegistrationOptions, UploadOptions,
+)  # fmt: skip
+from azureml.core._settings import Settings
 from azureml.core.compute_target import AbstractComputeTarget
 from azureml.core.environment import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE, Environment
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import RunConfigurationException, UserErrorException
 
-__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "DockerConfiguration", "Environment", "HistoryConfiguration", "MpiConfiguration",
-           "PyTorchConfiguration", "RunConfiguration", "TensorflowConfiguration"]  # fmt: skip
+__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "Data", "DataLocation", "DataPath", "DataReferenceConfiguration", "Dataset", "DockerConfiguration",
+           "Environment", "GlobsOptions", "HistoryConfiguration", "MpiConfiguration", "OutputData", "OutputOptions", "PyTorchConfiguration",
+           "RegistrationOptions", "RunConfiguration", "TensorflowConfiguration", "UploadOptions"]  # fmt: skip
 DEFAULT_SECONDS = 2_592_000  # 30 days
 
 
@@ -52,28 +57,33 @@ class TensorflowConfiguration:
         self.parameter_server_count = _count("parameter_server_count", parameter_server_count, 0)
 
 
-class DockerConfiguration:
-    """Whether a run has a container. ``use_docker=True`` is an error at submit: runs have none here."""
+class DockerConfiguration(Settings):
+    """Whether a run has a container, and its settings. With packages of the environment's own it is a hint, for servers that have
+    a container runtime."""
 
     def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] = [], shm_size: str = "2g"):  # noqa: B006
         self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments), shm_size
+        self._complete = True
 
 
-class HistoryConfiguration:
+class HistoryConfiguration(Settings):
     """What of a run is kept: always ``outputs`` and ``logs``, and the snapshot. Other wishes are named in a warning at submit."""
 
     def __init__(self) -> None:
         self.output_collection = True
         self.directories_to_watch = ["logs"]
         self.snapshot_project = True
+        self._complete = True
 
 
-class RunConfiguration:
+class RunConfiguration(Settings):
     """Target, environment, limits and layout of a run.
 
     ``resources`` is Roost's own: a ``ResourceConfiguration`` with the processors, memory and GPUs that the run takes; None is
     one processor.
     """
+
+    _wants_gpu = False  # an estimator's use_gpu
 
     def __init__(self, script: str | None = None, arguments: list | None = None, framework: str | None = None, communicator: str | None = None,
                  conda_dependencies: Any = None, _history_enabled: bool | None = None, _path: str | None = None, _name: str | None = None,
@@ -83,7 +93,8 @@ class RunConfiguration:
         self.framework, self.communicator = framework or "Python", communicator or "None"
         self.target = "local"
         self.environment = Environment("default-environment")
-        self.environment.python.conda_dependencies = conda_dependencies
+        if conda_dependencies is not None:
+            self.environment.python.conda_dependencies = conda_dependencies
         self.node_count = 1
         self.priority: int | None = None
         self.max_run_duration_seconds: int | None = None
@@ -96,6 +107,7 @@ class RunConfiguration:
         self.data: dict = {}
         self.output_data: dict = {}
         self.data_references: dict = {}
+        self._complete = True
 
     @property
     def target(self) -> str:

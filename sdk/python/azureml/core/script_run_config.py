@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azureml.core.environment import Environment
 from azureml.core.runconfig import DEFAULT_SECONDS, DockerConfiguration, RunConfiguration
 from azureml.exceptions import RunConfigurationException, UserErrorException
 
+if TYPE_CHECKING:
+    from azureml.data.datapath import DataPath
+
 
 class ScriptRunConfig:
     """What ``Experiment.submit`` takes. ``script`` (with ``arguments``) or ``command`` runs in a copy of ``source_directory``; that
-    they are there and fit together is checked at submit.
+    they are there and fit together is checked at submit. ``resume_from``, a DataPath, comes to the script as ``--resume-from`` and the
+    path where it is mounted.
 
     With ``run_config`` the arguments behind it are not used, except ``command``; a warning names those that were given.
     """
@@ -24,8 +28,7 @@ class ScriptRunConfig:
                  max_run_duration_seconds: int | None = DEFAULT_SECONDS, command: str | list | None = None,
                  docker_runtime_config: DockerConfiguration | None = None):  # fmt: skip
         self.source_directory = source_directory if source_directory is not None else "."
-        if resume_from is not None:
-            raise UserErrorException("resume_from is not available: there are no datastores; give the script the path of what it goes on from")
+        self.resume_from = _checked_resume(resume_from)
         if isinstance(arguments, str):
             raise UserErrorException("arguments must be a list, one item for each word")
         if run_config is not None:
@@ -43,6 +46,16 @@ class ScriptRunConfig:
         self.script = script if script is not None else self.run_config.script
         self.command = command if command is not None else self.run_config.command
         self.arguments = list(arguments) if arguments is not None else list(self.run_config.arguments)
+
+
+def _checked_resume(path: Any) -> DataPath | None:
+    if path is None:
+        return None
+    from azureml.data.datapath import DataPath
+
+    if not isinstance(path, DataPath) or path.datastore_name is None:
+        raise UserErrorException(f"resume_from must be a DataPath with its datastore, not {path!r}")
+    return path
 
 
 def get_run_config_from_script_run(script_run_config: ScriptRunConfig) -> RunConfiguration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from azureml.core import _config, _not_here
 from azureml.core._config import WorkspaceConfig
@@ -15,9 +15,13 @@ from roost.client import Client, RoostError
 
 if TYPE_CHECKING:
     from azureml.core.authentication import AbstractAuthentication
+    from azureml.core.compute import ComputeTarget
+    from azureml.core.datastore import Datastore
+    from azureml.core.environment import Environment
     from azureml.core.experiment import Experiment
     from azureml.core.model import Model
     from azureml.core.run import Run
+    from azureml.data.file_dataset import FileDataset
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w-]{1,31}", re.ASCII)
 _DEFAULT = ("local", "local", "roost")  # what the server itself tells its runs
@@ -147,9 +151,12 @@ class Workspace(_not_here.KnownMissing):
 
     def get_details(self) -> dict:
         """Azure ML's names as labels; ``server`` is what the server tells of itself."""
-        scope = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}/providers/Microsoft.MachineLearningServices/workspaces"
-        return {"id": f"{scope}/{self.name}", "name": self.name, "location": self.location, "sku": self.sku, "workspaceid": _DEFAULT[2],
+        return {"id": self._scope(), "name": self.name, "location": self.location, "sku": self.sku, "workspaceid": _DEFAULT[2],
                 "description": "", "friendlyName": self.name, "tags": {}, "server": self._server()}  # fmt: skip
+
+    def _scope(self) -> str:
+        scope = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}/providers/Microsoft.MachineLearningServices/workspaces"
+        return f"{scope}/{self.name}"
 
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
         raise _not_here.not_here("Workspace.get_mlflow_tracking_uri", "the server does not speak MLflow's REST; log with azureml.core.Run")
@@ -164,11 +171,48 @@ class Workspace(_not_here.KnownMissing):
         return {experiment.name: experiment for experiment in Experiment.list(self)}
 
     @property
+    def environments(self) -> Mapping[str, Environment]:
+        """The newest version of each by name, the curated ones too; each is fetched when it is looked at."""
+        from azureml.core.environment import Environment
+
+        return Environment.list(self)
+
+    @property
+    def compute_targets(self) -> dict[str, ComputeTarget]:
+        """The clusters by name; `local`, which every server has, is not among them."""
+        from azureml.core.compute import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
+
+    @property
     def models(self) -> dict[str, Model]:
         """The newest version of each by name."""
         from azureml.core.model import Model
 
         return {model.name: model for model in Model.list(self, latest=True)}
+
+    @property
+    def datastores(self) -> dict[str, Datastore]:
+        from azureml.core.datastore import all_datastores
+
+        return all_datastores(self)
+
+    @property
+    def datasets(self) -> dict[str, FileDataset]:
+        """The newest version of each by name."""
+        from azureml.core.dataset import Dataset
+
+        return Dataset.get_all(self)
+
+    def get_default_datastore(self) -> Datastore:
+        from azureml.core.datastore import Datastore
+
+        return Datastore(self)
+
+    def set_default_datastore(self, name: str) -> None:
+        from azureml.core.datastore import Datastore
+
+        Datastore(self, name).set_as_default()
 
     def get_run(self, run_id: str) -> Run:
         from azureml.core.run import Run
