@@ -60,8 +60,11 @@ if "$roost" status >/dev/null 2>&1; then
 else
   say "Starting the server"
   # The script's environment is the runs' default; log and data go to the user's data folder.
-  # Environments that are built keep to this PyTorch, so that none fetches gigabytes of CUDA by accident.
-  setsid "$roost" serve --python "$python" --constraints "$constraints" ${port:+--port "$port"} >build/server.out 2>&1 </dev/null &
+  # Environments that are built keep to this PyTorch, and find torchvision for it, so that none fetches gigabytes of
+  # CUDA by accident.
+  places=(--constraints "$constraints")
+  if ! has_nvidia_gpu && curl -fsI --max-time 5 "$cpu_index/torchvision/" >/dev/null 2>&1; then places+=(--extra-index-url "$cpu_index"); fi
+  setsid "$roost" serve --python "$python" "${places[@]}" ${port:+--port "$port"} >build/server.out 2>&1 </dev/null &
   server=$!
   started_here=yes
   for _ in $(seq 100); do

@@ -3,6 +3,7 @@
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${ROOST_VENV:-$project/.venv}
 torch_version=2.13.0
+cpu_index=https://download.pytorch.org/whl/cpu
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then mark=$'\033[1m==>\033[0m'; else mark='==>'; fi
 say() { printf '%s %s\n' "$mark" "$*"; }
@@ -59,7 +60,7 @@ prepare_python() {
     else
       # The local version +cpu cannot be satisfied by a CUDA build, wherever pip looks.
       "$python" -m pip install -q "torch==$torch_version+cpu" 2>"$project/build/pip-torch.log" ||
-        "$python" -m pip install -q "torch==$torch_version+cpu" --extra-index-url https://download.pytorch.org/whl/cpu ||
+        "$python" -m pip install -q "torch==$torch_version+cpu" --extra-index-url "$cpu_index" ||
         { cat "$project/build/pip-torch.log" >&2; die "PyTorch $torch_version (CPU) could not be installed"; }
     fi
   fi

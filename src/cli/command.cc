@@ -104,6 +104,7 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddDatastoresCommands(app, context);
   AddEnvironmentsCommands(app, context);
   AddComputeCommands(app, context);
+  AddWorkspaceCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
   AddCompletionCommand(app, context);

@@ -48,6 +48,7 @@ void AddDataCommands(CLI::App& app, Context& context);
 void AddDatastoresCommands(CLI::App& app, Context& context);
 void AddEnvironmentsCommands(CLI::App& app, Context& context);
 void AddComputeCommands(CLI::App& app, Context& context);
+void AddWorkspaceCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);

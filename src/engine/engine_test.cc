@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/engine_test_support.h"
-#include "engine/run_logs.h"
 #include "store/events.h"
 #include "store/tokens.h"
 
@@ -328,22 +327,6 @@ TEST_F(EngineTest, ASnapshotWithAFileNamedOutputsFailsWithTheReason) {
   EXPECT_THAT(done.reason, HasSubstr("./outputs"));
   EXPECT_FALSE(fs::exists(world.Layout(done).scratch_folder()));
   world.BeginRun(world.Submit(Ask(2)).id);
-}
-
-TEST_F(EngineTest, LogsOfAllAttemptsAreListed) {
-  const store::Run run = world.Submit(Ask(1));
-  const spec::LaunchRequest request = world.BeginRun(run.id);
-  WriteText(request.log_file, "hello\n");
-  auto logs = ListLogs(*world.store, world.Get(run.id));
-  ASSERT_TRUE(logs);
-  ASSERT_EQ(logs->size(), 1U);
-  EXPECT_EQ(logs->front().path, "azureml-logs/70_driver_log.txt");
-  EXPECT_EQ(logs->front().size, 6U);
-  EXPECT_FALSE(logs->front().complete);
-  world.End(request, 0);
-  logs = ListLogs(*world.store, world.AwaitEnd(run.id));
-  ASSERT_TRUE(logs);
-  EXPECT_TRUE(logs->front().complete);
 }
 
 TEST_F(EngineTest, TwoHundredRunsAtOnceAllEnd) {

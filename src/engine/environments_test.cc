@@ -129,6 +129,41 @@ TEST_F(EngineEnvironmentsTest, WhatALiveRunUsesIsNotPruned) {
   }));
 }
 
+TEST_F(EngineEnvironmentsTest, ARunInAnImageIsStartedByItsToolAndItsContainerRemoved) {
+  tools.Add("podman");
+  world.StartWithFake();
+  spec::RunDefinition definition = Needing(R"({"docker": {"base_image": "img:1"}})");
+  definition.environment_variables["ONE"] = "1";
+  const store::Run run = world.Submit(definition);
+  const spec::LaunchRequest request = world.BeginRun(run.id);
+  EXPECT_EQ(request.argv.front(), (tools.bin() / "podman").string());
+  EXPECT_THAT(request.argv, testing::Contains("img:1"));
+  EXPECT_EQ(request.argv.back(), "python train.py");
+  EXPECT_EQ(request.environment.at("ONE"), "1");
+  const std::string name = run.id.value() + "-1";
+  EXPECT_THAT(request.argv, testing::Contains(name));
+  // What the launcher would have kept, for the end, which may be another server's.
+  const spec::RunLayout layout(folder_.path() / "data", run.id, 1);
+  WriteText(layout.launch_folder() / spec::launch_files::kRequest, spec::ToJsonText(request));
+  world.End(request, 0);
+  EXPECT_EQ(world.AwaitEnd(run.id).state, RunState::kCompleted);
+  EXPECT_EQ(tools.CountCalls("podman rm --force " + name), 1);
+}
+
+TEST_F(EngineEnvironmentsTest, CuratedNamesStandForTheTablesRowsAndCannotBeChanged) {
+  world.StartWithFake();
+  const store::Run run = world.Submit(Needing(R"({"name": "AzureML-Minimal"})"));
+  world.End(world.BeginRun(run.id), 0);
+  const store::Run done = world.AwaitEnd(run.id);
+  EXPECT_EQ(done.state, RunState::kCompleted) << done.reason;
+  EXPECT_THAT(done.properties.at("roost.environment.curated"), HasSubstr("Azure ML"));
+  const auto changed = world.engine->Submit(
+      Needing(R"({"name": "AzureML-Minimal", "python": {"pip": ["mine"]}})"), "tester", "", "");
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().details.at(0).field, "environment.name");
+  EXPECT_THAT(changed.error().message, HasSubstr("clone"));
+}
+
 TEST_F(EngineEnvironmentsTest, AReferenceToNothingIsRefusedAtSubmit) {
   world.StartWithFake();
   const auto missing = world.engine->Submit(Needing(R"({"name": "nowhere"})"), "tester", "", "");

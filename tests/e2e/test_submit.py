@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
-from harness import BINARY
+from harness import BINARY, SDK
 
 
 def test_a_script_runs_and_everything_is_kept(server, project):
@@ -224,3 +225,29 @@ def test_git_state_becomes_properties(server, project):
     assert properties["azureml.git.branch"] == "trunk" and len(properties["azureml.git.commit"]) == 40
     assert properties["azureml.git.dirty"] == "True"
     assert properties["azureml.git.repository_uri"] == "https://example.org/x.git"
+
+
+def test_a_written_config_leads_scripts_to_the_server(server, tmp_path):
+    def write(*options, environment=None, check=True):
+        command = [BINARY, "workspace", "config", str(tmp_path), *options]
+        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=30)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def connect():
+        script = "from azureml.core import Workspace; ws = Workspace.from_config(); print(ws.name, len(ws.experiments))"
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("ROOST_")}
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**clean, "PYTHONPATH": str(SDK)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    write("--data", str(server.folder), "--name", "mine")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["roost_token_file"] == str(server.folder / "token") and server.token not in str(config)
+    assert connect().startswith("mine ")
+    conflict = write("--data", str(server.folder), "--with-token", check=False)
+    assert conflict.returncode == 5 and "--overwrite" in conflict.stderr
+    write("--data", str(server.folder), "--with-token", "--overwrite")
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600 and connect().startswith("roost ")
+    unknown = write("--server", server.url, "--token", server.token, "--overwrite", environment={"XDG_DATA_HOME": str(tmp_path)}, check=False)
+    assert unknown.returncode == 2 and "--token-env" in unknown.stderr
