@@ -23,8 +23,8 @@ mkdir -p build
 export CTEST_OUTPUT_ON_FAILURE=1 CMAKE_COLOR_DIAGNOSTICS=ON
 times=() failed=()
 roost=$project/build/release/src/cli/roost
-# Every network is compared with Python in --full; one of each kind daily.
-if [ "$full" = yes ]; then trainer_tests=(); else trainer_tests=(-m "not slow"); fi
+# Every network is compared with Python in --full; one of each kind daily. So with large data.
+if [ "$full" = yes ]; then chosen_tests=(); else chosen_tests=(-m "not slow"); fi
 
 # part NAME BUDGET_MINUTES COMMAND...: runs it, goes on when it fails, remembers both.
 part() {
@@ -60,11 +60,11 @@ trainer() {
     cmake --build --preset release &&
     OMP_NUM_THREADS=1 ctest --preset release -R '^trainer_' -j2 &&
     OMP_WAIT_POLICY=passive ROOST_BINARY=$roost ROOST_TRAINER_BUILD=$project/build/release/src/trainer \
-      "$python" -m pytest -c tests/pytest.ini tests/trainer -q -p no:cacheprovider "${trainer_tests[@]}"
+      "$python" -m pytest -c tests/pytest.ini tests/trainer -q -p no:cacheprovider "${chosen_tests[@]}"
 }
 
 end_to_end() {
-  ROOST_BINARY=$roost "$python" -m pytest -c tests/pytest.ini tests/api tests/e2e tests/sdk -q -p no:cacheprovider
+  ROOST_BINARY=$roost "$python" -m pytest -c tests/pytest.ini tests/api tests/e2e tests/sdk -q -p no:cacheprovider "${chosen_tests[@]}"
 }
 
 browser() {

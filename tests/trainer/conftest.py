@@ -15,7 +15,6 @@ PROGRAMS = {
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: every model, not only one of each kind; left out with -m 'not slow'")
     build = os.environ.get("ROOST_TRAINER_BUILD")
     for variable, program in PROGRAMS.items():
         if build and pathlib.Path(build, program).exists():
