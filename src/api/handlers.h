@@ -86,6 +86,27 @@ ROOST_HANDLER(ListModelFiles);
 ROOST_HANDLER(GetModelFile);
 ROOST_HANDLER(GetModelArchive);
 
+// routes_datastores.cc
+ROOST_HANDLER(ListDatastores);
+ROOST_HANDLER(CreateDatastore);
+ROOST_HANDLER(GetDatastore);
+ROOST_HANDLER(PatchDatastore);
+ROOST_HANDLER(DeleteDatastore);
+ROOST_HANDLER(ListDatastoreFiles);
+ROOST_HANDLER(GetDatastoreFile);
+ROOST_UPLOAD(PutDatastoreFile);
+ROOST_HANDLER(DeleteDatastoreFile);
+ROOST_HANDLER(UploadToDatastore);
+
+// routes_datasets.cc
+ROOST_HANDLER(ListDatasets);
+ROOST_HANDLER(CreateDataset);
+ROOST_HANDLER(GetDataset);
+ROOST_HANDLER(GetDatasetVersion);
+ROOST_HANDLER(DeleteDataset);
+ROOST_HANDLER(GetDatasetById);
+ROOST_HANDLER(ListDatasetFiles);
+ROOST_HANDLER(GetDatasetFile);
 // routes_environments.cc
 ROOST_HANDLER(ListEnvironments);
 ROOST_HANDLER(RegisterEnvironment);

@@ -18,8 +18,8 @@ Route Make(Method method, std::string_view pattern, Access access, Names query,
   route.blocking = handler;
   return route;
 }
-Route MakeSlow(Method method, std::string_view pattern, Route::Blocking handler) {
-  Route route = Make(method, pattern, kUser, {}, handler);
+Route MakeSlow(Method method, std::string_view pattern, Access access, Route::Blocking handler) {
+  Route route = Make(method, pattern, access, {}, handler);
   route.slow = true;
   return route;
 }
@@ -98,6 +98,30 @@ const std::vector<Route>& Table() {
            GetModelFile),
       Make(kGet, "/api/v1/models/{name}/versions/{version}/archive", kShared, {}, GetModelArchive),
 
+      Make(kGet, "/api/v1/datastores", kShared, kPage, ListDatastores),
+      Make(kPost, "/api/v1/datastores", kUser, {}, CreateDatastore),
+      Make(kGet, "/api/v1/datastores/{name}", kShared, {}, GetDatastore),
+      Make(kPatch, "/api/v1/datastores/{name}", kUser, {}, PatchDatastore),
+      Make(kDelete, "/api/v1/datastores/{name}", kUser, {}, DeleteDatastore),
+      Make(kPost, "/api/v1/datastores/{name}/upload", kShared, {}, UploadToDatastore),
+      Make(kGet, "/api/v1/datastores/{name}/files", kShared, {"prefix", "after", "limit"},
+           ListDatastoreFiles),
+      Make(kGet, "/api/v1/datastores/{name}/files/{path...}", kShared, {}, GetDatastoreFile),
+      Make(kHead, "/api/v1/datastores/{name}/files/{path...}", kShared, {}, GetDatastoreFile),
+      MakeUpload(kPut, "/api/v1/datastores/{name}/files/{path...}", kShared, {"overwrite"},
+                 PutDatastoreFile),
+      Make(kDelete, "/api/v1/datastores/{name}/files/{path...}", kUser, {}, DeleteDatastoreFile),
+
+      Make(kGet, "/api/v1/datasets", kShared, {"name", "limit", "page_token"}, ListDatasets),
+      MakeSlow(kPost, "/api/v1/datasets", kShared, CreateDataset),  // it may fetch addresses
+      Make(kGet, "/api/v1/datasets/{name}", kShared, {}, GetDataset),
+      Make(kDelete, "/api/v1/datasets/{name}", kUser, {}, DeleteDataset),
+      Make(kGet, "/api/v1/datasets/{name}/versions/{version}", kShared, {}, GetDatasetVersion),
+      Make(kGet, "/api/v1/dataset-ids/{dataset_id}", kShared, {}, GetDatasetById),
+      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files", kShared, {"after", "limit"},
+           ListDatasetFiles),
+      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
+      Make(kHead, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},
            ListEnvironments),
       Make(kPost, "/api/v1/environments", kUser, {}, RegisterEnvironment),
@@ -106,7 +130,7 @@ const std::vector<Route>& Table() {
            GetEnvironmentVersion),
       Make(kGet, "/api/v1/environment-builds", kUser, {}, ListEnvironmentBuilds),
       Make(kPost, "/api/v1/environment-builds", kUser, {}, BuildEnvironment),
-      MakeSlow(kPost, "/api/v1/environment-builds/prune", PruneEnvironmentBuilds),
+      MakeSlow(kPost, "/api/v1/environment-builds/prune", kUser, PruneEnvironmentBuilds),
       Make(kGet, "/api/v1/environment-builds/{key}", kUser, {}, GetEnvironmentBuild),
       Make(kDelete, "/api/v1/environment-builds/{key}", kUser, {}, DeleteEnvironmentBuild),
       Make(kGet, "/api/v1/environment-builds/{key}/log", kUser, {"offset"}, GetEnvironmentBuildLog),
@@ -133,8 +157,8 @@ const std::vector<Route>& Table() {
       Make(kGet, "/api/v1/tokens", kUser, {}, ListTokens),
       Make(kPost, "/api/v1/tokens", kUser, {}, CreateToken),
       Make(kDelete, "/api/v1/tokens/{name}", kUser, {}, DeleteToken),
-      MakeSlow(kPost, "/api/v1/admin/gc", PostGc),
-      MakeSlow(kPost, "/api/v1/admin/backup", PostBackup),
+      MakeSlow(kPost, "/api/v1/admin/gc", kUser, PostGc),
+      MakeSlow(kPost, "/api/v1/admin/backup", kUser, PostBackup),
   };
   return table;
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "api/dataset_json.h"
 #include "api/handler_util.h"
 #include "api/handlers.h"
 #include "api/http_url.h"
@@ -58,8 +59,10 @@ Result<Json> RunsJson(Services& services, const std::vector<store::Run>& runs, b
 
 Result<Response> OneRun(Services& services, int status, const store::Run& run) {
   ROOST_ASSIGN(const auto metrics, services.store.metrics().Summaries(run.key));
-  Response response =
-      JsonResponse(status, RunJson(run, services.options.clock->Now(), {true, &metrics}));
+  ROOST_ASSIGN(const auto data, services.store.run_data().Of(run.key));
+  Json json = RunJson(run, services.options.clock->Now(), {true, &metrics});
+  AddRunData(data, &json);
+  Response response = JsonResponse(status, json);
   if (status == 201) {
     response.headers.emplace_back("Location", "/api/v1/runs/" + PercentEncodePath(run.id.value()));
   }
@@ -136,6 +139,10 @@ Json DetailsJson(Services& services, const store::Run& run, const std::vector<Ru
     const auto field = [&](const char* name) {
       return given.is_object() && given.contains(name) ? given[name] : Json(nullptr);
     };
+    const auto object_field = [&](const char* name) {
+      Json value = field(name);
+      return value.is_object() ? value : Json::object();
+    };
     definition = {{"script", field("script")},
                   {"command", field("command")},
                   {"useAbsolutePath", false},
@@ -145,8 +152,8 @@ Json DetailsJson(Services& services, const store::Run& run, const std::vector<Ru
                   {"communicator", "None"},
                   {"target", field("compute_target")},
                   {"dataReferences", Json::object()},
-                  {"data", Json::object()},
-                  {"outputData", Json::object()},
+                  {"data", object_field("inputs")},
+                  {"outputData", object_field("outputs")},
                   {"jobName", nullptr},
                   {"maxRunDurationSeconds", field("time_limit_seconds")},
                   {"nodeCount", 1},
@@ -161,8 +168,6 @@ Json DetailsJson(Services& services, const store::Run& run, const std::vector<Ru
                   {"exitCode", run.exit_code ? Json(*run.exit_code) : Json(nullptr)},
                   {"services", Json::object()},
                   {"properties", std::move(properties)},
-                  {"inputDatasets", Json::array()},
-                  {"outputDatasets", Json::array()},
                   {"runDefinition", std::move(definition)},
                   {"logFiles", std::move(log_files)},
                   {"submittedBy", run.submitter}};
@@ -219,7 +224,10 @@ Result<Response> GetRunChildren(Services& services, Request& request) {
 Result<Response> GetRunDetails(Services& services, Request& request) {
   ROOST_ASSIGN(const store::Run run, RequireRun(services, request));
   ROOST_ASSIGN(const std::vector<RunLog> logs, ListRunLogs(services.store, run));
-  return JsonResponse(200, DetailsJson(services, run, logs));
+  ROOST_ASSIGN(const auto data, services.store.run_data().Of(run.key));
+  Json details = DetailsJson(services, run, logs);
+  AddDatasetDetails(data, &details);
+  return JsonResponse(200, details);
 }
 
 }  // namespace roost::api

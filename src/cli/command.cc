@@ -100,6 +100,8 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddChangeCommands(app, context);
   AddFilesCommands(app, context);
   AddModelsCommands(app, context);
+  AddDataCommands(app, context);
+  AddDatastoresCommands(app, context);
   AddEnvironmentsCommands(app, context);
   AddComputeCommands(app, context);
   AddWorkspaceCommands(app, context);

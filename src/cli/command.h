@@ -44,6 +44,8 @@ void AddMetricsCommands(CLI::App& app, Context& context);
 void AddChangeCommands(CLI::App& app, Context& context);
 void AddFilesCommands(CLI::App& app, Context& context);
 void AddModelsCommands(CLI::App& app, Context& context);
+void AddDataCommands(CLI::App& app, Context& context);
+void AddDatastoresCommands(CLI::App& app, Context& context);
 void AddEnvironmentsCommands(CLI::App& app, Context& context);
 void AddComputeCommands(CLI::App& app, Context& context);
 void AddWorkspaceCommands(CLI::App& app, Context& context);

@@ -42,8 +42,9 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
       live.phase = Phase::kFinishing;
       if (prepared) {
         // The same single worker, so the removal comes after the preparation.
-        preparers.Post([this, attempt_folder = LayoutOf(live).attempt_folder()] {
-          if (const Status removed = RemoveTree(attempt_folder); !removed) {
+        PreparersOf(live).Post([this, layout = LayoutOf(live)] {
+          RemoveDataLinks(layout);
+          if (const Status removed = RemoveTree(layout.attempt_folder()); !removed) {
             LogWarning("scratch_not_removed", {{"why", removed.error().message}});
           }
         });

@@ -65,6 +65,7 @@ Engine::State::State(store::Store& store_, EngineOptions options_, LauncherFacto
       make_launcher(std::move(make_launcher_)),
       clock(clock_),
       total(CapacityOf(options.machine)),
+      mount_means(FindMountMeans(store.data_folder())),
       free(total),
       clusters(store.compute_targets(), clock),
       hook(options.on_run_end, clock_),
@@ -103,6 +104,7 @@ void Engine::State::Stop() {
   }
   stopping = true;
   preparers.Stop();
+  data_preparers.Stop();
   collectors.Stop();
   hook.Stop();
   if (!thread.joinable()) return;

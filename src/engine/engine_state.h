@@ -17,6 +17,7 @@
 #include "engine/outcome.h"
 #include "engine/queue.h"
 #include "engine/run_end_hook.h"
+#include "engine/run_inputs.h"
 #include "engine/watch_logs.h"
 #include "engine/worker_pool.h"
 #include "environments/command_runner.h"
@@ -142,7 +143,8 @@ struct Engine::State {
   void Launch(RunKey key);
   Status RecordLaunch(LiveRun& live, const std::string& token);
   spec::LaunchRequest MakeRequest(const LiveRun& live, const std::string& token) const;
-  void PutIntoImage(const LiveRun& live, spec::LaunchRequest& request) const;
+  void PutIntoImage(const LiveRun& live, const spec::RunDefinition& definition,
+                    spec::LaunchRequest& request) const;
   void FailToStart(RunKey key, const char* code, const std::string& why);
 
   // supervise.cc: launch events -> states.
@@ -175,6 +177,9 @@ struct Engine::State {
   LiveRun* Find(RunKey key);
   LiveRun* FindLaunch(const std::string& launch_id);
   spec::RunLayout LayoutOf(const LiveRun& live) const;
+  WorkerPool& PreparersOf(const LiveRun& live) {
+    return live.definition.inputs.empty() ? preparers : data_preparers;
+  }
   void RetryLater(RunKey key, void (State::*step)(RunKey), const Error& why);
 
   store::Store& store;
@@ -182,6 +187,7 @@ struct Engine::State {
   const LauncherFactory make_launcher;
   Clock& clock;
   const Capacity total;
+  const MountMeans mount_means;
   EventLoop loop;
   std::unique_ptr<launch::Launcher> launcher;
   std::map<RunKey, LiveRun> live_runs;  // in the order of submission
@@ -197,8 +203,9 @@ struct Engine::State {
   QueueStatus queue_status;
 
   RunEndHook hook;
-  WorkerPool preparers{1};   // apart, so that a long finalize delays no start
-  WorkerPool collectors{2};  // finalize, log watches, sealing of metrics
+  WorkerPool preparers{1};       // apart, so that a long finalize delays no start
+  WorkerPool data_preparers{1};  // the same for runs with inputs, which may be large
+  WorkerPool collectors{2};      // finalize, log watches, sealing of metrics
   std::thread thread;
 
   // Last, so that it goes first: its builds tell the loop how they ended.

@@ -8,6 +8,8 @@
 #include "base/log_file.h"
 #include "base/strings.h"
 #include "engine/report.h"
+#include "engine/run_inputs.h"
+#include "engine/run_outputs.h"
 #include "engine/take_files.h"
 #include "spec/launch_format.h"
 #include "store/artifacts.h"
@@ -62,6 +64,19 @@ void MentionSkipped(const std::vector<std::string>& skipped, const fs::path& scr
                   skipped.size() == 1 ? "file" : "files", skipped.front(), scratch.string());
 }
 
+// A run that did not leave its data where it was asked to is no success.
+void FailForOutputs(const std::vector<std::string>& problems, const fs::path& scratch,
+                    Outcome* outcome) {
+  std::string sentence = problems.front();
+  if (problems.size() > 1) sentence += fmt::format(" (and {} more)", problems.size() - 1);
+  sentence += fmt::format("; the files are still in {}", scratch.string());
+  if (outcome->state != spec::RunState::kCompleted) {
+    outcome->reason += ". " + sentence;
+    return;
+  }
+  *outcome = {spec::RunState::kFailed, sentence, ErrorJson("UserError", sentence)};
+}
+
 void Step(const FinalizeJob& job, std::string_view name) {
   if (job.after_step) job.after_step(name);
 }
@@ -76,6 +91,13 @@ Result<Outcome> FinalizeRun(store::Store& store, const FinalizeJob& job) {
 
   Outcome outcome =
       JudgeEnd(job.end, job.cancel_requested, job.definition, DriverLogTail(job.layout));
+  ROOST_ASSIGN(const std::vector<std::string> problems,
+               KeepDataOutputs(store, job, outcome.state == spec::RunState::kCompleted));
+  RemoveDataLinks(job.layout);
+  if (!problems.empty()) {
+    FailForOutputs(problems, job.layout.scratch_folder(), &outcome);
+    return outcome;
+  }
   if (!skipped.empty()) {
     MentionSkipped(skipped, job.layout.scratch_folder(), &outcome);
     return outcome;

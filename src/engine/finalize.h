@@ -23,9 +23,10 @@ struct FinalizeJob {
   std::function<void(std::string_view)> after_step;  // for tests
 };
 
-// Takes outputs/ and logs/ into artifacts and the report's tail into metrics, judges the end, and
-// removes the scratch folder. Every step can be done again after a death in the middle. An error
-// (kExhausted: the disk is full) means that something is not kept yet and that nothing was removed.
+// Takes outputs/ and logs/ into artifacts and the report's tail into metrics, judges the end, keeps
+// the data outputs in their datastores, and removes the scratch folder. Every step can be done
+// again after a death in the middle. An error (kExhausted: the disk is full) means that something
+// is not kept yet and that nothing was removed.
 Result<Outcome> FinalizeRun(store::Store& store, const FinalizeJob& job);
 
 }  // namespace roost::engine

@@ -5,7 +5,9 @@
 #include "engine/engine_state.h"
 #include "engine/prepare.h"
 #include "engine/run_container.h"
+#include "engine/run_data.h"
 #include "engine/run_environment.h"
+#include "engine/run_inputs.h"
 #include "store/launches.h"
 #include "store/tokens.h"
 
@@ -27,9 +29,14 @@ void Engine::State::StartPreparing(RunKey key) {
   live->holds_share = true;
   live->attempt = live->run.attempt + 1;
   Step("preparing");
-  preparers.Post([this, key, attempt = live->attempt, layout = LayoutOf(*live),
-                  snapshot = live->definition.snapshot] {
-    Status prepared = PrepareAttempt(store, layout, snapshot);
+  const bool in_image = live->environment && live->environment->container;
+  PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live), in_image,
+                           definition = live->definition] {
+    Status prepared = PrepareAttempt(store, layout, definition.snapshot);
+    if (prepared) {
+      prepared = PrepareRunData(store, {key, layout, definition, mount_means, in_image,
+                                        [this] { return stopping.load(); }});
+    }
     if (prepared) Step("prepared");
     loop.Post([this, key, attempt, prepared] { OnPrepared(key, attempt, prepared); });
   });
@@ -90,24 +97,31 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   request.attempt = live.attempt;
   request.environment =
       MakeRunEnvironment(live.run, live.definition, layout, identity, CurrentEnvironment());
-  request.argv = MakeRunArguments(live.definition, identity.python, request.environment);
+  const auto data = ReadDataPlan(layout);
+  if (!data) LogError("data_plan_unreadable", {{"why", data.error().message}});
+  if (data) AddDataVariables(*data, &request.environment);
+  if (data) request.mounts = data->mounts;
+  const spec::RunDefinition definition =
+      data ? WithDataPaths(live.definition, *data) : live.definition;
+  request.argv = MakeRunArguments(definition, identity.python, request.environment);
   request.working_folder = layout.working_folder().string();
   request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
   request.time_limit_ms = live.definition.time_limit_seconds * 1000;
   request.grace_ms = options.grace_ms;
   request.memory_limit_mb = live.definition.resources.memory_mb;
-  if (live.environment && live.environment->container) PutIntoImage(live, request);
+  if (live.environment && live.environment->container) PutIntoImage(live, definition, request);
   return request;
 }
 
-void Engine::State::PutIntoImage(const LiveRun& live, spec::LaunchRequest& request) const {
+void Engine::State::PutIntoImage(const LiveRun& live, const spec::RunDefinition& definition,
+                                 spec::LaunchRequest& request) const {
   ContainerRun run;
   run.name = fmt::format("{}-{}", live.run.id.value(), live.attempt);
   if (!options.sdk_python_folder.empty()) run.read_only.push_back(options.sdk_python_folder);
   run.gpus = live.gpus;
   run.tool_environment = options.environments.variables;
-  if (live.definition.script.empty()) {
-    request.argv = CommandInContainer(live.definition.command);
+  if (definition.script.empty()) {
+    request.argv = CommandInContainer(definition.command);
   } else if (request.argv.front().empty()) {
     request.argv.front() = "python";  // the image has none that was found; its own error says so
   }
@@ -157,8 +171,9 @@ void Engine::State::FailToStart(RunKey key, const char* code, const std::string&
   if (live == nullptr) return;
   live->phase = Phase::kFinishing;
   live->outcome = {spec::RunState::kFailed, why, ErrorJson(code, why)};
-  collectors.Post([this, key, scratch = LayoutOf(*live).scratch_folder()] {
-    if (const Status removed = RemoveTree(scratch); !removed) {
+  collectors.Post([this, key, layout = LayoutOf(*live)] {
+    RemoveDataLinks(layout);
+    if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
       LogWarning("scratch_not_removed", {{"why", removed.error().message}});
     }
     loop.Post([this, key] { Finish(key); });

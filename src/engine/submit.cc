@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/run_inputs.h"
 #include "spec/curated_environments.h"
 #include "store/environments.h"
 #include "store/experiments.h"
@@ -85,6 +86,7 @@ Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& aske
   ROOST_TRY(CheckSource(store, definition, &problems));
   ROOST_TRY(FillInEnvironment(&definition, &problems));
   ROOST_TRY(CheckParent(store, definition.parent, &problems));
+  ROOST_TRY(CheckRunData(store, &definition, &problems));
   if (!problems.empty()) {
     Error error{ErrorCode::kInvalidArgument, "The run cannot be started here: ", {}};
     error.message += problems.front().message;
@@ -125,6 +127,7 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
   row.tags = definition.tags;
   row.properties = definition.properties;
 
+  ROOST_ASSIGN(const auto planned_data, PlannedRunData(store, definition));
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
     ROOST_TRY(CheckTarget(definition.compute_target));
     // What the queue will say about it is written with the run itself, which spares a write.
@@ -136,6 +139,10 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {
       Step("created");
+      // Lost when the server dies here; preparing writes it anew.
+      if (const Status kept = store.run_data().Put(created.run.key, planned_data); !kept) {
+        LogWarning("lineage_put_off", {{"run", created.run.id.value()}});
+      }
       LogInfo("run_submitted", {{"run", created.run.id.value()}, {"submitter", submitter}});
       Adopt(created.run, definition);
       ScheduleTurn();

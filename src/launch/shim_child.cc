@@ -11,16 +11,18 @@
 #include <cstring>
 
 #include "base/strings.h"
+#include "launch/mounts.h"
 
 namespace roost::launch {
 namespace {
 
-enum class Step { kEnterFolder, kExecute };
+enum class Step { kMount, kEnterFolder, kExecute };
 
 // What the child writes into the report pipe instead of running the program.
 struct StartFailure {
   Step step = Step::kExecute;
   int error_number = 0;
+  std::size_t mount = 0;  // the one that failed
 };
 
 struct Pipe {
@@ -57,6 +59,7 @@ struct ChildPlan {
   const char* working_folder;
   char* const* arguments;
   char* const* environment;
+  const std::vector<spec::BindMount>& mounts;
   const std::vector<Fd>& joins;
   int input;
   int log;
@@ -76,7 +79,13 @@ struct ChildPlan {
   }
   if (got != 1) _exit(0);
 
-  StartFailure failure{Step::kEnterFolder, 0};
+  StartFailure failure{Step::kMount, 0, 0};
+  failure.error_number = EnterMounts(plan.mounts, &failure.mount);
+  if (failure.error_number != 0) {
+    [[maybe_unused]] const ssize_t said = write(plan.report, &failure, sizeof failure);
+    _exit(127);
+  }
+  failure.step = Step::kEnterFolder;
   if (chdir(plan.working_folder) == 0) {
     dup2(plan.input, STDIN_FILENO);
     dup2(plan.log, STDOUT_FILENO);
@@ -149,6 +158,7 @@ Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request, const RunG
   }
   ShimChild child;
   child.working_folder_ = request.working_folder;
+  child.mounts_ = request.mounts;
   ROOST_ASSIGN(child.log_, OpenFile(request.log_file, O_WRONLY | O_CREAT | O_APPEND));
   ROOST_ASSIGN(const Fd input, OpenFile("/dev/null", O_RDONLY));
   ROOST_ASSIGN(Pipe gate, MakePipe());
@@ -178,6 +188,7 @@ Result<ShimChild> ShimChild::Fork(const spec::LaunchRequest& request, const RunG
               .working_folder = child.working_folder_.c_str(),
               .arguments = argument_pointers.data(),
               .environment = environment_pointers.data(),
+              .mounts = request.mounts,
               .joins = OpenAll(group.JoinFiles(born_in)),
               .input = input.get(),
               .log = child.log_.get(),
@@ -202,11 +213,18 @@ Status ShimChild::Release() {
     return {};
   }
   waitpid(pid_, nullptr, 0);
-  const std::string message =
-      failure.step == Step::kEnterFolder
-          ? "The working folder " + working_folder_ +
-                " could not be entered: " + std::strerror(failure.error_number) + "."
-          : DescribeExecFailure(program_, failure.error_number);
+  std::string message;
+  if (failure.step == Step::kMount) {
+    const std::string target =
+        failure.mount < mounts_.size() ? mounts_[failure.mount].target : "a namespace of its own";
+    message = "The run's data could not be mounted at " + target + ": " +
+              std::strerror(failure.error_number) + ".";
+  } else if (failure.step == Step::kEnterFolder) {
+    message = "The working folder " + working_folder_ +
+              " could not be entered: " + std::strerror(failure.error_number) + ".";
+  } else {
+    message = DescribeExecFailure(program_, failure.error_number);
+  }
   static_cast<void>(WriteAll(log_.get(), "roost: " + message + "\n", "the log"));
   return Fail(ErrorCode::kInvalidArgument, message);
 }

@@ -34,6 +34,7 @@ class ShimChild {
   Fd log_;
   std::string program_;
   std::string working_folder_;
+  std::vector<spec::BindMount> mounts_;
 };
 
 // Why the program at `path` cannot be executed, and what to do about it.

@@ -144,6 +144,20 @@ class Reader {
     }
     Wrong(field, "a known cause");
   }
+  // A list that older requests do not have.
+  void Mounts(const char* field, std::vector<BindMount>* to) {
+    if (!json_.contains(field)) return;
+    const Json* value = Find(field);
+    if (value == nullptr) return;
+    if (!value->is_array()) return Wrong(field, "a list of mounts");
+    for (const Json& item : *value) {
+      const bool whole = item.is_object() && item.contains("source") && item.contains("target");
+      auto source = whole ? ToBytes(item["source"]) : std::nullopt;
+      auto target = whole ? ToBytes(item["target"]) : std::nullopt;
+      if (!source || !target) return Wrong(field, "a list of mounts");
+      to->push_back({*std::move(source), *std::move(target)});
+    }
+  }
   // For fields that may be null.
   bool IsNull(const char* field) const { return json_.contains(field) && json_[field].is_null(); }
 
@@ -188,6 +202,10 @@ std::string ToJsonText(const LaunchRequest& request) {
   for (const std::string& argument : request.argv) argv.push_back(FromBytes(argument));
   Json environment = Json::object();
   for (const auto& [name, value] : request.environment) environment[name] = FromBytes(value);
+  Json mounts = Json::array();
+  for (const BindMount& mount : request.mounts) {
+    mounts.push_back({{"source", FromBytes(mount.source)}, {"target", FromBytes(mount.target)}});
+  }
   return Dump({{"version", kLaunchFormatVersion},
                {"launch_id", request.launch_id},
                {"attempt", request.attempt},
@@ -198,7 +216,8 @@ std::string ToJsonText(const LaunchRequest& request) {
                {"log_file", FromBytes(request.log_file)},
                {"time_limit_ms", request.time_limit_ms},
                {"grace_ms", request.grace_ms},
-               {"memory_limit_mb", request.memory_limit_mb}});
+               {"memory_limit_mb", request.memory_limit_mb},
+               {"mounts", std::move(mounts)}});
 }
 
 std::string ToJsonText(const ExitRecord& record) {
@@ -242,6 +261,7 @@ Result<LaunchRequest> ParseLaunchRequest(const std::string& text) {
   reader.Integer("time_limit_ms", &request.time_limit_ms);
   reader.Integer("grace_ms", &request.grace_ms);
   reader.Integer("memory_limit_mb", &request.memory_limit_mb);
+  reader.Mounts("mounts", &request.mounts);
   ROOST_TRY(reader.Finish());
   if (request.argv.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "The launch request has no program in `argv`");

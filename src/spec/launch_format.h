@@ -34,6 +34,13 @@ inline constexpr const char* kExit = "exit.json";
 
 inline constexpr int kLaunchFormatVersion = 1;
 
+// A folder that the program sees, read-only, at another place; nobody else sees it there.
+struct BindMount {
+  std::string source;
+  std::string target;  // a folder that is there
+  bool operator==(const BindMount&) const = default;
+};
+
 struct LaunchRequest {
   std::string launch_id;  // unique; also in the children's environment as ROOST_LAUNCH_ID
   int attempt = 1;
@@ -45,6 +52,7 @@ struct LaunchRequest {
   std::int64_t time_limit_ms = 0;    // 0: none
   std::int64_t grace_ms = 15'000;    // between TERM and KILL
   std::int64_t memory_limit_mb = 0;  // 0: none
+  std::vector<BindMount> mounts;     // not empty: the program gets a mount namespace of its own
 };
 
 // Why the tree ended, as far as the shim did it.

@@ -13,6 +13,7 @@ using ::testing::HasSubstr;
 
 LaunchRequest SomeRequest() {
   LaunchRequest request;
+  request.mounts = {{"/data/\xff", "/work/in"}};
   request.launch_id = "4f1c";
   request.attempt = 2;
   request.rank = 3;
@@ -49,7 +50,7 @@ ExitRecord SomeRecord() {
 // The fields, for comparing.
 auto Fields(const LaunchRequest& r) {
   return std::tie(r.launch_id, r.attempt, r.rank, r.argv, r.environment, r.working_folder,
-                  r.log_file, r.time_limit_ms, r.grace_ms, r.memory_limit_mb);
+                  r.log_file, r.time_limit_ms, r.grace_ms, r.memory_limit_mb, r.mounts);
 }
 auto Fields(const ExitRecord& r) {
   return std::tie(r.launch_id, r.attempt, r.rank, r.boot_id, r.pid, r.started_at, r.ended_at,

@@ -159,6 +159,11 @@ Result<RunDefinition> ParseRunDefinition(const nlohmann::json& body) {
   if (reader.String("parent", &run.parent, {.may_be_empty = false})) {
     Require(reader, "parent", CheckRunId(run.parent));
   }
+  ReadInputs(reader, &run.inputs);
+  ReadOutputs(reader, &run.outputs);
+  for (const auto& [name, output] : run.outputs) {
+    if (run.inputs.contains(name)) reader.AddProblem("outputs." + name, "is an input's name too");
+  }
   ROOST_TRY(reader.Finish("The run is not valid"));
   return run;
 }
@@ -187,6 +192,8 @@ nlohmann::json ToJson(const RunDefinition& run) {
       {"compute_target", run.compute_target},
       {"environment", ToJson(run.environment)},
       {"parent", TextOrNull(run.parent)},
+      {"inputs", ToJson(run.inputs)},
+      {"outputs", ToJson(run.outputs)},
   };
 }
 

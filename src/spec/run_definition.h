@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/result.h"
+#include "spec/data_definition.h"
 #include "spec/environment_definition.h"
 
 namespace roost::spec {
@@ -42,7 +43,9 @@ struct RunDefinition {
   // As asked for: with a name alone it is a reference to a registered or curated environment, with
   // nothing at all the server's own interpreter. As kept with a run it is resolved.
   EnvironmentDefinition environment;
-  std::string parent;  // run id; empty: none
+  std::string parent;                        // run id; empty: none
+  std::map<std::string, RunInput> inputs;    // data by name
+  std::map<std::string, RunOutput> outputs;  // folders that are kept in a datastore
 
   bool operator==(const RunDefinition&) const = default;
 };

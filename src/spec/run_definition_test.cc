@@ -78,7 +78,8 @@ TEST(RunDefinition, WireFormIsCompleteWithNullsForUnset) {
   EXPECT_TRUE(wire.at("environment").at("python").empty());
   EXPECT_TRUE(wire.at("environment").at("name").is_null());
   EXPECT_EQ(wire.at("resources"), json({{"cpus", 1.0}, {"gpus", 0}, {"memory_mb", 0}}));
-  EXPECT_EQ(wire.size(), 15U);
+  for (const char* field : {"inputs", "outputs"}) EXPECT_EQ(wire.at(field), json::object());
+  EXPECT_EQ(wire.size(), 17U);
 }
 
 TEST(RunDefinition, ACommandIsATextOrAList) {

@@ -25,6 +25,11 @@ class RunLayout {
   std::filesystem::path working_folder() const { return scratch_folder() / "work"; }
   std::filesystem::path outputs_folder() const { return working_folder() / "outputs"; }
   std::filesystem::path logs_folder() const { return working_folder() / "logs"; }
+  // Where data lies that a run asked for without naming a place.
+  std::filesystem::path inputs_folder() const { return scratch_folder() / "inputs"; }
+  std::filesystem::path data_outputs_folder() const { return scratch_folder() / "data-outputs"; }
+  // What was decided about the run's data, see engine/run_data.h.
+  std::filesystem::path data_plan_file() const { return launch_folder() / "data.json"; }
   // Numbered lines that the SDK appends before it sends them (see docs/wire.md, Reports).
   std::filesystem::path report_file() const { return launch_folder() / "report.jsonl"; }
 
@@ -36,6 +41,7 @@ class RunLayout {
 // Log names as users and APIs see them.
 inline constexpr const char* kLogPrefix = "azureml-logs/";
 inline constexpr const char* kImageBuildLog = "azureml-logs/20_image_build_log.txt";
+inline constexpr const char* kJobPrepLog = "azureml-logs/65_job_prep.txt";
 inline constexpr const char* kDriverLog = "azureml-logs/70_driver_log.txt";
 inline constexpr const char* kMpiLog = "azureml-logs/70_mpi_log.txt";
 std::string DriverLogOfRank(int rank);  // "azureml-logs/70_driver_log_<rank>.txt"

@@ -11,7 +11,9 @@ namespace {
 constexpr const char* kInUse =
     "SELECT digest FROM snapshot_files "
     "UNION ALL SELECT digest FROM artifacts "
-    "UNION ALL SELECT digest FROM model_files";
+    "UNION ALL SELECT digest FROM model_files "
+    "UNION ALL SELECT digest FROM datastore_files "
+    "UNION ALL SELECT digest FROM file_tree_files";
 
 constexpr const char* kInUseAfterGc =
     "SELECT f.digest FROM snapshots s JOIN snapshot_files f ON f.snapshot = s.key "
@@ -20,7 +22,12 @@ constexpr const char* kInUseAfterGc =
     "OR EXISTS(SELECT 1 FROM model_versions WHERE snapshot = s.id) "
     "UNION ALL SELECT a.digest FROM runs r JOIN artifacts a ON a.run = r.key "
     "WHERE r.lifecycle <> 'deleted' "
-    "UNION ALL SELECT digest FROM model_files";
+    "UNION ALL SELECT digest FROM model_files "
+    "UNION ALL SELECT digest FROM datastore_files "
+    "UNION ALL SELECT f.digest FROM file_trees t JOIN file_tree_files f ON f.tree = t.key "
+    "WHERE EXISTS(SELECT 1 FROM datasets d WHERE d.tree = t.id AND (d.name IS NOT NULL "
+    "OR d.used_at >= ?1 OR EXISTS(SELECT 1 FROM run_data u JOIN runs r ON r.key = u.run "
+    "WHERE u.dataset = d.id AND r.lifecycle <> 'deleted')))";
 
 Result<std::vector<Digest>> Collect(Statement& query) {
   std::vector<Digest> digests;
@@ -41,9 +48,9 @@ Result<std::vector<Digest>> DigestsInUse(Connection& db) {
   return Collect(query);
 }
 
-Result<std::vector<Digest>> DigestsInUseAfterGc(Connection& db, Micros snapshots_used_since) {
+Result<std::vector<Digest>> DigestsInUseAfterGc(Connection& db, Micros used_since) {
   ROOST_ASSIGN(Statement query, db.PrepareOnce(kInUseAfterGc));
-  query.Bind(1, snapshots_used_since);
+  query.Bind(1, used_since);
   return Collect(query);
 }
 

@@ -313,4 +313,11 @@ Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable) 
   return WriteAll(file.get(), *content, to);
 }
 
+Status Blobs::LinkTo(const Digest& digest, const fs::path& to) const {
+  const fs::path file = FileOf(digest);
+  if (link(file.c_str(), to.c_str()) == 0) return {};
+  if (errno == ENOENT) return Fail(NoSuchBlob(digest));
+  return Fail(ErrnoError("linking " + file.string() + " to " + to.string(), errno));
+}
+
 }  // namespace roost::store

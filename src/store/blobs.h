@@ -66,6 +66,10 @@ class Blobs {
   // A copy at `to` (reflink where possible), writable by its owner.
   Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
 
+  // A hard link to a content that has a file of its own; kNotFound for the others. Requires:
+  // nothing that a script can write to leads to `to`; it is for what is mounted read-only.
+  Status LinkTo(const Digest& digest, const fs::path& to) const;
+
   const fs::path& folder() const { return folder_; }
   SmallBlobs& small() const { return *small_; }
 

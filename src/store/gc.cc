@@ -16,13 +16,14 @@
 #include "store/database.h"
 #include "store/maintenance.h"
 #include "store/maintenance_lock.h"
+#include "store/mount_trees.h"
 #include "store/rows.h"
 #include "store/run_removal.h"
 #include "store/small_blobs.h"
 #include "store/store.h"
 
-// Garbage collection: deleted runs, then snapshots that nothing uses, then blobs that nothing
-// names.
+// Garbage collection: deleted runs, then snapshots and datasets that nothing uses, then blobs that
+// nothing names.
 //
 // A blob may gain a user at any moment. Whoever is about to name one looks for it first (Blobs::Has
 // and the like), which makes it young; so a blob is safe when it is young or when a row names it.
@@ -79,11 +80,16 @@ class ReferenceWatch {
       "CREATE TEMP TRIGGER gc_on_artifact_change AFTER UPDATE OF digest ON main.artifacts "
       "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
       "CREATE TEMP TRIGGER gc_on_model AFTER INSERT ON main.model_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_datastore AFTER INSERT ON main.datastore_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_dataset AFTER INSERT ON main.file_tree_files "
       "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;";
   static constexpr const char* kDrop =
       "DROP TRIGGER IF EXISTS temp.gc_on_snapshot; DROP TRIGGER IF EXISTS temp.gc_on_artifact;"
       "DROP TRIGGER IF EXISTS temp.gc_on_artifact_change;"
-      "DROP TRIGGER IF EXISTS temp.gc_on_model; DROP TABLE IF EXISTS temp.gc_named;";
+      "DROP TRIGGER IF EXISTS temp.gc_on_model; DROP TRIGGER IF EXISTS temp.gc_on_datastore;"
+      "DROP TRIGGER IF EXISTS temp.gc_on_dataset; DROP TABLE IF EXISTS temp.gc_named;";
 
   Database& database_;
 };
@@ -111,6 +117,32 @@ Status RemoveUnusedSnapshots(Database& database, Micros since) {
       return RemoveNextSnapshot(context, after, since);
     }));
   } while (key != 0);
+  return {};
+}
+
+// Datasets without a name that nothing has used since `since`, then lists of files that no dataset
+// has. One at a time, because a list may be long.
+Status RemoveUnusedDatasets(Database& database, Micros since) {
+  const Status forgotten = database.Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+    ROOST_ASSIGN(auto remove,
+                 context.db.Prepare("DELETE FROM datasets WHERE name IS NULL AND used_at < ?1 AND "
+                                    "NOT EXISTS(SELECT 1 FROM run_data WHERE dataset = id)"));
+    return remove.Bind(1, since).Run();
+  });
+  ROOST_TRY(forgotten);
+  bool removed = true;
+  while (removed) {
+    const Status written = database.Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+      ROOST_ASSIGN(auto remove,
+                   context.db.Prepare("DELETE FROM file_trees WHERE key = (SELECT key FROM "
+                                      "file_trees t WHERE NOT EXISTS(SELECT 1 FROM datasets d "
+                                      "WHERE d.tree = t.id) LIMIT 1)"));
+      ROOST_TRY(remove.Run());
+      removed = context.db.Changes() > 0;
+      return {};
+    });
+    ROOST_TRY(written);
+  }
   return {};
 }
 
@@ -259,6 +291,8 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
 
   ROOST_ASSIGN(const RunRemoval removed, RemoveDeletedRuns(store));
   ROOST_TRY(RemoveUnusedSnapshots(store.database(), snapshots_since));
+  ROOST_TRY(RemoveUnusedDatasets(store.database(), snapshots_since));
+  ROOST_TRY(RemoveUnusedTrees(store, before));
 
   ROOST_ASSIGN(const auto watch, ReferenceWatch::Start(store.database()));
   ROOST_ASSIGN(const std::vector<Digest> in_use,

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "store/data_schema.h"
 #include "store/database.h"
 #include "store/metric_schema.h"
 
@@ -267,7 +268,8 @@ CREATE TABLE compute_nodes(
 ) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets}};
+constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
+                               Step{4, kDataSchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

@@ -8,12 +8,15 @@
 #include "store/blobs.h"
 #include "store/compute_targets.h"
 #include "store/database.h"
+#include "store/datasets.h"
+#include "store/datastores.h"
 #include "store/environments.h"
 #include "store/events.h"
 #include "store/experiments.h"
 #include "store/launches.h"
 #include "store/metrics.h"
 #include "store/models.h"
+#include "store/run_data.h"
 #include "store/runs.h"
 #include "store/snapshots.h"
 #include "store/tokens.h"
@@ -64,6 +67,9 @@ struct Store::State {
         metrics(*database),
         artifacts(*database),
         models(*database),
+        datastores(*database, *blobs),
+        datasets(*database),
+        run_data(*database),
         compute_targets(*database),
         launches(*database),
         events(*database),
@@ -80,6 +86,9 @@ struct Store::State {
   Metrics metrics;
   Artifacts artifacts;
   Models models;
+  Datastores datastores;
+  Datasets datasets;
+  RunData run_data;
   ComputeTargets compute_targets;
   Launches launches;
   Events events;
@@ -112,6 +121,9 @@ Runs& Store::runs() { return state_->runs; }
 Metrics& Store::metrics() { return state_->metrics; }
 Artifacts& Store::artifacts() { return state_->artifacts; }
 Models& Store::models() { return state_->models; }
+Datastores& Store::datastores() { return state_->datastores; }
+Datasets& Store::datasets() { return state_->datasets; }
+RunData& Store::run_data() { return state_->run_data; }
 ComputeTargets& Store::compute_targets() { return state_->compute_targets; }
 Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }

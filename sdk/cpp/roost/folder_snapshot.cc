@@ -194,14 +194,14 @@ Result<std::vector<Problem>> HashAll(const fs::path& root, std::vector<spec::Sna
   return problems;
 }
 
-Error ProblemsError(const fs::path& folder, std::vector<Problem> problems) {
+Error ProblemsError(const std::string& sentence, const std::string& way_out,
+                    std::vector<Problem> problems) {
   std::sort(problems.begin(), problems.end(),
             [](const Problem& a, const Problem& b) { return a.field < b.field; });
   Error error;
   error.code = ErrorCode::kInvalidArgument;
-  error.message = "The snapshot of " + folder.string() +
-                  " cannot be taken: " + problems.front().field + ": " + problems.front().message +
-                  ". Mend what is named here, or list it in .amlignore.";
+  error.message =
+      sentence + ": " + problems.front().field + ": " + problems.front().message + ". " + way_out;
   const std::size_t more = problems.size() > kProblemsNamed ? problems.size() - kProblemsNamed : 0;
   if (more > 0) {
     problems.resize(kProblemsNamed);
@@ -238,8 +238,44 @@ Result<FolderSnapshot> ReadFolder(const fs::path& folder, const spec::SnapshotLi
 
   ROOST_ASSIGN(auto unreadable, HashAll(root, files));
   walker.problems.insert(walker.problems.end(), unreadable.begin(), unreadable.end());
-  if (!walker.problems.empty()) return Fail(ProblemsError(root, std::move(walker.problems)));
+  if (!walker.problems.empty()) {
+    return Fail(ProblemsError("The snapshot of " + root.string() + " cannot be taken",
+                              "Mend what is named here, or list it in .amlignore.",
+                              std::move(walker.problems)));
+  }
   return snapshot;
+}
+
+Result<FolderSnapshot> ReadDataFolder(const fs::path& path) {
+  std::error_code failure;
+  const fs::path root = fs::canonical(path, failure);
+  if (failure) {
+    return Fail(ErrorCode::kInvalidArgument,
+                path.string() + " cannot be read: " + failure.message() + ".");
+  }
+  FolderSnapshot data{root, {}};
+  std::vector<Problem> problems;
+  if (fs::is_directory(root)) {
+    const spec::IgnoreRules none;
+    Walker walker(root, none);
+    walker.Walk();
+    data.manifest.files = std::move(walker.files);
+    problems = std::move(walker.problems);
+  } else {
+    data.folder = root.parent_path();
+    data.manifest.files.push_back({root.filename().string(), {}, fs::file_size(root), false});
+  }
+  auto& files = data.manifest.files;
+  std::sort(
+      files.begin(), files.end(),
+      [](const spec::SnapshotFile& a, const spec::SnapshotFile& b) { return a.path < b.path; });
+  ROOST_ASSIGN(auto unreadable, HashAll(data.folder, files));
+  problems.insert(problems.end(), unreadable.begin(), unreadable.end());
+  if (!problems.empty()) {
+    return Fail(ProblemsError(root.string() + " cannot be uploaded",
+                              "Mend what is named here, or move it away.", std::move(problems)));
+  }
+  return data;
 }
 
 }  // namespace roost::client

@@ -20,5 +20,8 @@ struct FolderSnapshot {
 // hashed. Sockets, pipes and devices are left out.
 Result<FolderSnapshot> ReadFolder(const std::filesystem::path& folder,
                                   const spec::SnapshotLimits& limits = {});
+// Reads data: no file is left out but what lies in `.git`, and there is no limit. `path` may be one
+// file. Problems are as above.
+Result<FolderSnapshot> ReadDataFolder(const std::filesystem::path& path);
 
 }  // namespace roost::client

@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <charconv>
+
+#include "api/data_sink.h"
+#include "api/dataset_json.h"
+#include "api/fetch_address.h"
+#include "api/file_source.h"
+#include "api/handler_util.h"
+#include "api/handlers.h"
+#include "spec/data_definition.h"
+#include "spec/run_definition.h"
+#include "store/blobs.h"
+#include "store/data_files.h"
+#include "store/datasets.h"
+
+namespace roost::api {
+namespace {
+
+struct DatasetRequest {
+  store::NewDataset dataset;
+  std::vector<store::DatasetPath> paths;
+};
+
+Result<DatasetRequest> ReadDatasetRequest(const Request& request) {
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  DatasetRequest read;
+  spec::JsonReader reader(body);
+  if (reader.String("name", &read.dataset.name, {.may_be_empty = false})) {
+    if (auto checked = spec::CheckDatasetName(read.dataset.name); !checked) {
+      reader.AddProblems("name", checked.error());
+    }
+  }
+  reader.String("description", &read.dataset.description, {.max_length = spec::kMaxDescription});
+  std::map<std::string, std::optional<std::string>> tags;
+  ReadTagsField(reader, NullTags::kRefused, &tags);
+  read.dataset.tags = PlainTags(tags);
+  reader.Bool("create_new_version", &read.dataset.create_new_version);
+  const bool has_paths = reader.Objects("paths", [&](spec::JsonReader& item) {
+    store::DatasetPath path;
+    spec::ReadDataPath(item, &path.place);
+    read.paths.push_back(std::move(path));
+  });
+  if (!has_paths || read.paths.empty()) {
+    reader.AddProblem("paths", "must have at least one path");
+  } else if (read.paths.size() > spec::kMaxDatasetPaths) {
+    reader.AddProblem("paths", "has more than " + std::to_string(spec::kMaxDatasetPaths) +
+                                   " paths; name their folder, or use a wildcard");
+  }
+  ROOST_TRY(reader.Finish("The dataset is not valid"));
+  return read;
+}
+
+Result<std::optional<std::int64_t>> ReadVersion(const std::string& text) {
+  if (text == "latest") return std::nullopt;
+  std::int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < 1) {
+    return BadField("version", "must be a number from 1, or latest");
+  }
+  return number;
+}
+
+Json FileJson(const std::string& path, std::uint64_t size, const std::optional<Digest>& digest) {
+  return {
+      {"path", path}, {"size", size}, {"digest", digest ? Json(digest->ToText()) : Json(nullptr)}};
+}
+
+// Page of `limit` and one more.
+Result<Json> ListFilesOf(Services& services, const store::Dataset& dataset,
+                         const std::string& after, std::size_t limit) {
+  Json items = Json::array();
+  if (dataset.tree) {
+    ROOST_ASSIGN(const auto files,
+                 services.store.datasets().Files(*dataset.tree, after, limit + 1));
+    for (const store::DatasetFile& file : files) {
+      items.push_back(FileJson(file.path, file.size, file.digest));
+    }
+    return items;
+  }
+  ROOST_ASSIGN(const store::FoundData found,
+               FindData(services.store.datastores(), services.store.datasets(), dataset));
+  auto file = std::upper_bound(
+      found.files.begin(), found.files.end(), after,
+      [](const std::string& path, const store::DataFile& each) { return path < each.path; });
+  for (; file != found.files.end() && items.size() <= limit; ++file) {
+    items.push_back(FileJson(file->path, file->size, file->digest));
+  }
+  return items;
+}
+
+}  // namespace
+
+Result<Response> ListDatasets(Services& services, Request& request) {
+  if (const auto name = request.QueryValue("name"); name && !name->empty()) {
+    const auto newest = services.store.datasets().Get(*name, std::nullopt);
+    if (!newest && newest.error().code != ErrorCode::kNotFound) return Fail(newest.error());
+    Json items = Json::array();
+    if (newest) items.push_back(DatasetJson(*newest));
+    return ListResponse(std::move(items), "");
+  }
+  ROOST_ASSIGN(const std::size_t limit, QueryLimit(request));
+  ROOST_ASSIGN(const std::string after, ReadPageToken(request));
+  ROOST_ASSIGN(auto datasets, services.store.datasets().List(after, limit + 1));
+  const bool more = datasets.size() > limit;
+  if (more) datasets.resize(limit);
+  Json items = Json::array();
+  for (const store::Dataset& dataset : datasets) items.push_back(DatasetJson(dataset));
+  return ListResponse(std::move(items), more ? PageToken(datasets.back().name) : "");
+}
+
+Result<Response> CreateDataset(Services& services, Request& request) {
+  ROOST_ASSIGN(DatasetRequest read, ReadDatasetRequest(request));
+  for (store::DatasetPath& path : read.paths) {
+    if (path.place.url.empty()) continue;
+    ROOST_ASSIGN(const store::BlobInfo blob, FetchAddress(services.store.blobs(), path.place.url));
+    path.digest = blob.digest;
+    path.size = blob.size;
+  }
+  ROOST_ASSIGN(const auto created,
+               MakeDataset(services.store, std::move(read.paths), std::move(read.dataset)));
+  Response response = JsonResponse(created.created ? 201 : 200, DatasetJson(created.dataset));
+  response.headers.emplace_back("Location", "/api/v1/dataset-ids/" + created.dataset.id);
+  return response;
+}
+
+Result<Response> GetDataset(Services& services, Request& request) {
+  const std::string& name = request.parameters[0];
+  ROOST_ASSIGN(const auto versions, services.store.datasets().Versions(name));
+  Json items = Json::array();
+  for (const store::Dataset& version : versions) items.push_back(DatasetJson(version));
+  return JsonResponse(200, {{"name", name}, {"versions", std::move(items)}});
+}
+
+Result<Response> GetDatasetVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const auto version, ReadVersion(request.parameters[1]));
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().Get(request.parameters[0], version));
+  return JsonResponse(200, DatasetJson(dataset));
+}
+
+Result<Response> DeleteDataset(Services& services, Request& request) {
+  ROOST_TRY(services.store.datasets().Unregister(request.parameters[0]));
+  return Response(204, "");
+}
+
+Result<Response> GetDatasetById(Services& services, Request& request) {
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
+  return JsonResponse(200, DatasetJson(dataset));
+}
+
+Result<Response> ListDatasetFiles(Services& services, Request& request) {
+  ROOST_ASSIGN(const std::size_t limit, QueryLimit(request, 1000, 10'000));
+  const std::string after = request.QueryValue("after").value_or("");
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
+  ROOST_ASSIGN(Json items, ListFilesOf(services, dataset, after, limit));
+  const bool more = items.size() > limit;
+  if (more) items.erase(items.size() - 1);
+  Json next = more ? items.back()["path"] : Json(nullptr);
+  return JsonResponse(200, {{"items", std::move(items)}, {"next_after", std::move(next)}});
+}
+
+Result<Response> GetDatasetFile(Services& services, Request& request) {
+  const std::string& path = request.parameters[1];
+  ROOST_TRY(CheckFilePath(path));
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
+  std::optional<Digest> digest;
+  if (dataset.tree) {
+    ROOST_ASSIGN(const auto file, services.store.datasets().GetFile(*dataset.tree, path));
+    digest = file.digest;
+  } else {
+    ROOST_ASSIGN(const store::FoundData found,
+                 FindData(services.store.datastores(), services.store.datasets(), dataset));
+    const auto file = std::find_if(found.files.begin(), found.files.end(),
+                                   [&](const store::DataFile& each) { return each.path == path; });
+    if (file == found.files.end()) {
+      return Fail(ErrorCode::kNotFound, "The dataset has no file \"" + path + "\".");
+    }
+    if (!file->digest) return AnswerFolderFile(request, file->file, path);
+    digest = file->digest;
+  }
+  return AnswerFile(request, {FromBlob(services.store.blobs(), *digest), path, digest->Hex()});
+}
+
+}  // namespace roost::api

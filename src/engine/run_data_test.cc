@@ -1,0 +1,253 @@
+#include "engine/run_data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/engine_test_support.h"
+#include "engine/run_inputs.h"
+#include "launch/mounts.h"
+#include "store/artifacts.h"
+#include "store/data_files.h"
+#include "store/datasets.h"
+#include "store/datastores.h"
+#include "store/run_data.h"
+
+namespace roost::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(RunDataPlan, PlaceholdersBecomePathsInArgumentsAndCommand) {
+  RunDataPlan plan;
+  plan.values = {{"a", "/data/a b"}, {"ab", "/data/ab"}};
+  spec::RunDefinition definition;
+  definition.arguments = {"DatasetConsumptionConfig:a", "--x=DatasetOutputConfig:ab",
+                          "DatasetConsumptionConfig:nobody", "a"};
+  definition.command = "cat DatasetConsumptionConfig:a/file DatasetConsumptionConfig:ab";
+  const spec::RunDefinition given = WithDataPaths(definition, plan);
+  EXPECT_THAT(given.arguments,
+              ElementsAre("/data/a b", "--x=/data/ab", "DatasetConsumptionConfig:nobody", "a"));
+  EXPECT_EQ(given.command, "cat '/data/a b'/file /data/ab");
+}
+
+TEST(RunDataPlan, VariablesHoldThePathsAndReplaceNothing) {
+  RunDataPlan plan;
+  plan.values = {{"path", "/data/a"}};
+  plan.modes = "path:mount";
+  EnvironmentMap environment = {{"PATH", "/usr/bin"}};
+  AddDataVariables(plan, &environment);
+  EXPECT_EQ(environment["PATH"], "/usr/bin");
+  EXPECT_EQ(environment["path"], "/data/a");
+  EXPECT_EQ(environment["AZUREML_DATAREFERENCE_path"], "/data/a");
+  EXPECT_EQ(environment["AZUREML_DATASET_ENVIRONMENT_VARS"], "path:mount");
+  EXPECT_FALSE(environment.contains("AZUREML_DATASET_FILE_OUTPUTS"));
+}
+
+class RunDataTest : public testing::Test {
+ protected:
+  void SetUp() override { world_.StartForReal(); }
+  void Put(const std::string& path, const std::string& content) {
+    const auto blob = world_.store->blobs().Put(content);
+    ASSERT_TRUE(blob);
+    ASSERT_TRUE(world_.store->datastores().AddFiles(spec::kBlobDatastore,
+                                                    {{path, blob->digest, blob->size, 0}},
+                                                    store::Datastores::Overwrite::kReplace));
+  }
+  store::Dataset MakeDataset(const std::string& path, const std::string& name = "") {
+    store::DatasetPath place;
+    place.place.datastore = spec::kBlobDatastore;
+    place.place.path = path;
+    store::NewDataset asked;
+    asked.name = name;
+    auto made = store::MakeDataset(*world_.store, {place}, asked);
+    EXPECT_TRUE(made) << (made ? "" : made.error().message);
+    return made ? made->dataset : store::Dataset();
+  }
+  static spec::RunDefinition Command(const std::string& text) { return EngineWorld::Command(text); }
+  std::string Log(const store::Run& run) { return world_.Log(run); }
+  spec::RunLayout Layout(const store::Run& run) { return world_.Layout(run); }
+  static spec::RunInput InputOf(const store::Dataset& dataset, spec::InputMode mode) {
+    spec::RunInput input;
+    input.mode = mode;
+    input.dataset = dataset.id;
+    return input;
+  }
+  std::vector<store::RunDataItem> DataOf(const store::Run& run) {
+    auto items = world_.store->run_data().Of(run.key);
+    EXPECT_TRUE(items);
+    return items ? *items : std::vector<store::RunDataItem>();
+  }
+  store::Run RunToEnd(const spec::RunDefinition& definition) {
+    return world_.AwaitEnd(world_.Submit(definition).id);
+  }
+  void ExpectContentsUnharmed() {
+    for (const auto& file :
+         *world_.store->datastores().ListFiles(spec::kBlobDatastore, "", "", 1000)) {
+      const auto content = world_.store->blobs().Read(file.digest);
+      ASSERT_TRUE(content);
+      EXPECT_EQ(DigestOf(*content), file.digest) << file.path;
+    }
+  }
+
+  TempFolder folder_;
+  EngineWorld world_{folder_.path() / "data"};
+};
+
+TEST_F(RunDataTest, AMountedDatasetIsReadAndCannotBeChanged) {
+  Put("birds/small", "small");
+  Put("birds/deep/large", std::string(200'000, 'x'));
+  const store::Dataset dataset = MakeDataset("birds", "birds");
+  for (int i = 0; i < 2; ++i) {  // the second run finds the tree made
+    spec::RunDefinition definition = Command(
+        "set -e; cd DatasetConsumptionConfig:images; cat small; wc -c < deep/large; "
+        "test \"$images\" = \"$PWD\"; test \"$AZUREML_DATAREFERENCE_images\" = \"$IMAGES\"; "
+        "for f in small deep/large; do echo more >> $f || true; done; touch new || true");
+    definition.inputs["images"] = InputOf(dataset, spec::InputMode::kMount);
+    const store::Run run = RunToEnd(definition);
+    EXPECT_EQ(run.state, spec::RunState::kCompleted) << run.reason << Log(run);
+    EXPECT_THAT(Log(run), HasSubstr("small200000"));
+    ExpectContentsUnharmed();
+    const auto items = DataOf(run);
+    ASSERT_EQ(items.size(), 1U);
+    EXPECT_EQ(items[0].dataset_id, dataset.id);
+    EXPECT_EQ(items[0].dataset_name, "birds");
+    EXPECT_EQ(items[0].version, 1);
+    const bool bound = launch::CanMount(world_.store->data_folder());
+    EXPECT_EQ(items[0].mechanism == "bind", bound);
+    const auto log = ReadFile(Layout(run).log_folder() / "65_job_prep.txt");
+    ASSERT_TRUE(log);
+    EXPECT_THAT(*log, HasSubstr("Input images: 2 files"));
+  }
+}
+
+TEST_F(RunDataTest, ADownloadIsTheRunsOwnAndOneFileIsItsPath) {
+  Put("birds/a.csv", "1,2\n");
+  spec::RunDefinition definition =
+      Command("echo 3,4 >> DatasetConsumptionConfig:table && cat \"$table\"");
+  definition.inputs["table"] = InputOf(MakeDataset("birds/a.csv"), spec::InputMode::kDownload);
+  definition.inputs["table"].path_on_compute = "data/here";
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kCompleted) << run.reason << Log(run);
+  EXPECT_EQ(Log(run), "1,2\n3,4\n");
+  EXPECT_THAT(DataOf(run)[0].path_on_compute, testing::EndsWith("/work/data/here/a.csv"));
+  ExpectContentsUnharmed();
+}
+
+TEST_F(RunDataTest, EveryMeansKeepsTheContentsUnharmed) {
+  Put("birds/small", "small");
+  Put("birds/deep/large", std::string(200'000, 'x'));
+  const store::Dataset dataset = MakeDataset("birds");
+  spec::RunDefinition definition = Command("true");
+  definition.inputs["images"] = InputOf(dataset, spec::InputMode::kMount);
+  const store::Run run = RunToEnd(definition);
+  for (const MountMeans means : {MountMeans::kLinks, MountMeans::kCopy}) {
+    const spec::RunLayout layout(world_.store->data_folder(), run.id, 7);
+    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+    ASSERT_TRUE(MakeFolders(layout.log_folder()));
+    const Status prepared = PrepareRunData(
+        *world_.store, {run.key, layout, definition, means, false, [] { return false; }});
+    ASSERT_TRUE(prepared) << prepared.error().message;
+    const fs::path folder = ReadDataPlan(layout)->values.at("images");
+    EXPECT_EQ(*ReadFile(folder / "small"), "small");
+    EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
+    EXPECT_EQ(fs::is_symlink(folder / "small"), means == MountMeans::kLinks);
+    // Root may write anything; the contents have other inodes all the same.
+    for (const char* name : {"small", "deep/large"}) {
+      std::ofstream(folder / name, std::ios::app) << "more";
+    }
+    ExpectContentsUnharmed();
+    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
+    // The next run reads what the dataset has.
+    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+    ASSERT_TRUE(MakeFolders(layout.log_folder()));
+    ASSERT_TRUE(PrepareRunData(*world_.store,
+                               {run.key, layout, definition, means, false, [] { return false; }}));
+    EXPECT_EQ(*ReadFile(folder / "small"), "small");
+    EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
+    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
+  }
+}
+
+TEST_F(RunDataTest, AFolderOfTheMachineIsMountedOrCopied) {
+  TempFolder disk;
+  ASSERT_TRUE(WriteFileAtomic(disk.path() / "a", "from the disk"));
+  ASSERT_TRUE(world_.store->datastores().Create({"disk", disk.path(), false, false, 0}));
+  spec::RunDefinition definition =
+      Command("cat \"$AZUREML_DATAREFERENCE_raw/a\"; echo more >> $raw/a; true");
+  definition.inputs["raw"].place.datastore = "disk";
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kCompleted) << run.reason;
+  EXPECT_THAT(Log(run), HasSubstr("from the disk"));
+  EXPECT_EQ(*ReadFile(disk.path() / "a"), "from the disk");
+}
+
+TEST_F(RunDataTest, DirectGivesTheId) {
+  Put("a", "1");
+  const store::Dataset dataset = MakeDataset("a");
+  spec::RunDefinition definition = Command("echo DatasetConsumptionConfig:in");
+  definition.inputs["in"] = InputOf(dataset, spec::InputMode::kDirect);
+  EXPECT_EQ(Log(RunToEnd(definition)), dataset.id + "\n");
+}
+
+TEST_F(RunDataTest, OutputsAreKeptAndRegisteredWhenTheRunIsCompleted) {
+  spec::RunDefinition definition = Command(
+      "echo 1 > DatasetOutputConfig:result/a.csv && mkdir -p $result/sub && echo 2 > "
+      "$result/sub/b.csv && echo no > $result/skip.txt && echo $AZUREML_DATASET_FILE_OUTPUTS");
+  spec::RunOutput& output = definition.outputs["result"];
+  output.mode = spec::OutputMode::kUpload;
+  output.source_globs = {"*.csv"};
+  output.path = "kept/{run-id}";
+  output.register_as = spec::RegisterAs{"results", "made by a run", {{"a", "b"}}};
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kCompleted) << run.reason;
+  EXPECT_EQ(Log(run), "result\n");
+  const auto dataset = world_.store->datasets().Get("results", std::nullopt);
+  ASSERT_TRUE(dataset);
+  EXPECT_EQ(dataset->file_count, 2);
+  EXPECT_EQ(dataset->paths[0].place.path, "kept/" + run.id.value());
+  EXPECT_EQ(dataset->tags.at("a"), "b");
+  const auto items = DataOf(run);
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_TRUE(items[0].is_output);
+  EXPECT_EQ(items[0].dataset_id, dataset->id);
+}
+
+TEST_F(RunDataTest, AFailedRunsOutputsAreKeptAndNotRegistered) {
+  spec::RunDefinition definition = Command("echo 1 > $result/a; exit 3");
+  definition.outputs["result"].register_as = spec::RegisterAs{"results", "", {}};
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_FALSE(world_.store->datasets().Get("results", std::nullopt));
+  EXPECT_TRUE(world_.store->datastores().GetFile(spec::kBlobDatastore,
+                                                 "dataset/" + run.id.value() + "/result/a"));
+}
+
+TEST_F(RunDataTest, AnOutputThatWouldReplaceAnotherFileFailsTheRunAndStays) {
+  Put("kept/a", "old");
+  spec::RunDefinition definition = Command("echo new > $result/a");
+  definition.outputs["result"].path = "kept";
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_THAT(run.reason, HasSubstr("another content"));
+  EXPECT_EQ(*ReadFile(Layout(run).data_outputs_folder() / "result/a"), "new\n");
+  definition.outputs["result"].overwrite = true;
+  EXPECT_EQ(RunToEnd(definition).state, spec::RunState::kCompleted);
+}
+
+TEST_F(RunDataTest, DataThatIsNotThereIsRefusedAtSubmit) {
+  spec::RunDefinition definition = Command("true");
+  definition.inputs["a"].dataset = "nobody";
+  definition.inputs["b"].place.datastore = "nowhere";
+  definition.inputs["c"].place = {spec::kBlobDatastore, "no/such", ""};
+  definition.outputs["d"].datastore = "nowhere";
+  const auto refused = world_.engine->Submit(definition, "tester", "", "");
+  ASSERT_FALSE(refused);
+  std::vector<std::string> fields;
+  for (const Problem& problem : refused.error().details) fields.push_back(problem.field);
+  EXPECT_THAT(fields, ElementsAre("inputs.a.dataset", "inputs.b.datastore", "inputs.c.path",
+                                  "outputs.d.datastore"));
+}
+
+}  // namespace
+}  // namespace roost::engine

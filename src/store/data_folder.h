@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/result.h"
+#include "store/datastores.h"
+
+namespace roost::store {
+
+class Store;
+
+// Datastores that are folders of this machine.
+
+struct FolderFile {
+  std::string path;
+  std::uint64_t size = 0;
+  Micros modified_at = 0;
+};
+// As Datastores::ListFiles.
+Result<std::vector<FolderFile>> ListFolder(const Datastore& datastore, const std::string& prefix,
+                                           const std::string& after, std::size_t limit);
+Status RemoveFromFolder(const Datastore& datastore, const std::string& path);
+// Moves a finished file into its place, whose folders are made. A file with another content that
+// is there is kConflict with kRefuse; with the same one it is left, and `false` is given.
+Result<bool> MoveIntoFolder(const Datastore& datastore, const std::string& path,
+                            const fs::path& finished, Datastores::Overwrite overwrite);
+// A name beside the place for a file that is being written; its folders are made.
+Result<fs::path> PartInFolder(const Datastore& datastore, const std::string& path);
+
+// Datastores::AddFiles for every type: into a folder the contents are written as files.
+Result<Datastores::Added> AddToDatastore(Store& store, const Datastore& datastore,
+                                         const std::vector<DatastoreFile>& files,
+                                         Datastores::Overwrite overwrite);
+
+}  // namespace roost::store
