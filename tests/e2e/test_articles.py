@@ -246,7 +246,7 @@ def test_the_tutorial(desk, torch_server, capsys):
 
     first, _ = submit()
     assert Run.get(script["ws"], first["run_id"]).get_metrics() == {}
-    # Locally, in the environment that was built: data beside the source folder.
+    # Locally, in the environment that was built: data beside the source folder. Without the loop, which was run already.
     python = next((torch_server.folder / "environments").glob(first["properties"]["roost.environment.key"] + "/bin/python"))
     (src / "train.py").write_text(train.replace("range(2)", "range(0)"))
     done = subprocess.run([python, "train.py"], cwd=src, capture_output=True, text=True, timeout=200)
