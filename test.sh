@@ -75,7 +75,7 @@ part "installs" 7 installs
 part "server build and tests" 11 server_build
 part "sanitised server" 6 sanitised
 part "trainer" 6 trainer
-part "end to end" 6 end_to_end
+part "end to end" 8 end_to_end
 part "browser" 2 browser
 if [ "$full" = yes ]; then
   part "thread sanitizer" 30 scripts/full_tests.sh tsan

@@ -21,5 +21,5 @@ if __name__ == "__main__":
     run = Experiment(ws, "tutorial-own-data").submit(config)
     print(run.get_portal_url())
     run.wait_for_completion(show_output=True)
-    model = run.register_model("cifar-net", model_path="outputs/cifar_net.pt", datasets=[("training", dataset)])
+    model = run.register_model("cifar-net", model_path="outputs/cifar_net.pt")
     print(f"registered {model.name} version {model.version}")

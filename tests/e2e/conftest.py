@@ -70,10 +70,10 @@ def build_options(wheels: pathlib.Path) -> list[str]:
     return ["--no-index", "--find-links", str(wheels)] + [word for name, value in variables.items() for word in ("--build-env", f"{name}={value}")]
 
 
-@pytest.fixture(scope="session")
-def articles_server(tmp_path_factory, wheels):
-    """One for all tests that need environments: each is built once."""
-    server = Server(tmp_path_factory.mktemp("articles") / "data", "--relax-pins", *build_options(wheels)).start()
+@pytest.fixture(scope="module")
+def torch_server(tmp_path_factory, wheels):
+    """One for the tests of a file: each environment is built once there."""
+    server = Server(tmp_path_factory.mktemp("server") / "data", "--relax-pins", *build_options(wheels)).start()
     yield server
     end_runs(server)
     server.stop()
@@ -88,10 +88,10 @@ def no_other_server(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def desk(no_other_server, articles_server, tmp_path, monkeypatch) -> pathlib.Path:
+def desk(no_other_server, torch_server, tmp_path, monkeypatch) -> pathlib.Path:
     """The current folder of a user of that server, with config.json in it."""
     folder = tmp_path / "desk"
     folder.mkdir()
-    write_config(folder, articles_server, "config.json")
+    write_config(folder, torch_server, "config.json")
     monkeypatch.chdir(folder)
     return folder

@@ -7,6 +7,7 @@ stops at import, where it describes those that it does not find. Declaring them 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -29,25 +30,35 @@ def before():
 
 
 def version() -> str:
+    if _is_installed():
+        return Version(importlib.metadata.version("torchvision")).public
     torch = Version(importlib.metadata.version("torch"))
     return f"0.{torch.minor + (15 if torch.major >= 2 else 1)}.0"
 
 
 def unpacked() -> tuple[pathlib.Path, bool]:
-    """The folder that has it, and whether the operators must be declared first. Downloads 8 MB once."""
-    folder = PROJECT / "build" / "torchvision" / version()
-    if not (folder / "torchvision").is_dir():
-        wheel = _download(folder.parent)
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-        wheel.unlink()
+    """The folder that has it, and whether the operators must be declared first. Downloads 8 MB once, unless it is installed."""
+    if _is_installed():
+        folder = pathlib.Path(importlib.metadata.distribution("torchvision").locate_file(""))
+    else:
+        folder = PROJECT / "build" / "torchvision" / version()
+        if not (folder / "torchvision").is_dir():
+            wheel = _download(folder.parent)
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
+            wheel.unlink()
     return folder, not _can_be_imported(folder)
 
 
+def _is_installed() -> bool:
+    return importlib.util.find_spec("torchvision") is not None
+
+
 def _download(folder: pathlib.Path) -> pathlib.Path:
-    errors = []
-    cpu_first = ["--index-url", CPU_INDEX, "--retries", "0", "--timeout", "10"], []
-    for wanted, more in zip((f"{version()}+cpu", version()), cpu_first):
+    errors, choices = [], [(version(), [])]
+    if importlib.metadata.version("torch").endswith("+cpu"):
+        choices.insert(0, (f"{version()}+cpu", ["--index-url", CPU_INDEX, "--retries", "0", "--timeout", "10"]))
+    for wanted, more in choices:
         done = subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), *more, f"torchvision=={wanted}"],
                               capture_output=True, text=True)  # fmt: skip
         if done.returncode == 0:

@@ -106,7 +106,7 @@ def test_our_stand_ins_make_the_articles_calls():
         assert [call for call in articles.calls(own[number]) if call.startswith(sdk)] == [call for call in articles.calls(of_text[number]) if call.startswith(sdk)]
 
 
-def test_the_estimator(desk, articles_server, capsys, caplog):
+def test_the_estimator(desk, torch_server, capsys, caplog):
     shutil.copy(EXAMPLES / "pytorch-birds" / "pytorch_train.py", desk)
     script, blocks = Script(capsys), articles.python_of("estimator")
     assert len(blocks) == 11
@@ -124,8 +124,8 @@ def test_the_estimator(desk, articles_server, capsys, caplog):
     run = script["run"]
     check_console(printed, run, built=True)
     assert "epoch 30/30" in printed and run.get_status() == "Completed"
-    check_relaxed(articles_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.4\.0 -> torch==\d", r"torchvision==0\.5\.0 -> torchvision==0\.\d", r"pillow==5\.4\.1 -> pillow==\d")
-    check_gpu(articles_server, run)
+    check_relaxed(torch_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.4\.0 -> torch==\d", r"torchvision==0\.5\.0 -> torchvision==0\.\d", r"pillow==5\.4\.1 -> pillow==\d")
+    check_gpu(torch_server, run)
     check_training(run, 30)
 
     script.run(blocks[7])
@@ -150,7 +150,7 @@ def test_the_estimator(desk, articles_server, capsys, caplog):
     subprocess.run([sys.executable, "-c", blocks[10]], check=True, env={**os.environ, "PYTHONPATH": str(horovod.parent.parent)}, timeout=120)
 
 
-def test_training_at_scale(desk, articles_server, capsys):
+def test_training_at_scale(desk, torch_server, capsys):
     for file in ("pytorch-birds/pytorch_train.py", "horovod-mnist/pytorch_horovod_mnist.py"):
         shutil.copy(EXAMPLES / file, desk)
     shutil.copytree(EXAMPLES / "distributed-pytorch", desk / "src")
@@ -179,10 +179,10 @@ def test_training_at_scale(desk, articles_server, capsys):
     run = script["run"]
     check_console(printed, run, built=True)
     assert "epoch 30/30" in printed and run.experiment.name == "Tutorial-pytorch-birds"
-    check_relaxed(articles_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.6\.0 -> torch==\d", r"torchvision==0\.7\.0 -> torchvision==0\.\d", r"future==0\.17\.1 -> future==1")
-    log = articles_server.log(run.id, "azureml-logs/20_image_build_log.txt").decode()
+    check_relaxed(torch_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.6\.0 -> torch==\d", r"torchvision==0\.7\.0 -> torchvision==0\.\d", r"future==0\.17\.1 -> future==1")
+    log = torch_server.log(run.id, "azureml-logs/20_image_build_log.txt").decode()
     assert "azureml-defaults is not installed: Roost's own package" in log and "openmpi3.1.2-cuda10.1" in log
-    check_gpu(articles_server, run)
+    check_gpu(torch_server, run)
     check_training(run, 30)
     # The same again finds the environment ready.
     with warnings.catch_warnings():
@@ -215,7 +215,7 @@ def test_training_at_scale(desk, articles_server, capsys):
     assert script["src"].arguments == ["--epochs", 50, "--local_rank", "$LOCAL_RANK"]
 
 
-def test_the_tutorial(desk, articles_server, capsys):
+def test_the_tutorial(desk, torch_server, capsys):
     from azureml.core import Run
 
     model, train, control, train_with_logging, excerpt = articles.python_of("tutorial")
@@ -236,8 +236,8 @@ def test_the_tutorial(desk, articles_server, capsys):
         link = done.stdout.split()[-1]
         with urllib.request.urlopen(link.partition("#")[0], timeout=20) as answer:
             assert answer.status == 200
-        run = articles_server.wait_for(link.partition("#")[2], seconds=300)
-        log = articles_server.log(run["run_id"]).decode()
+        run = torch_server.wait_for(link.partition("#")[2], seconds=300)
+        log = torch_server.log(run["run_id"]).decode()
         assert run["status"] == "Completed", (run["error"], log)
         losses = [float(found) for found in re.findall(r"epoch=\d, batch= *\d+: loss (\d+\.\d+)", log)]
         assert log.rstrip().endswith("Finished Training") and len(losses) == 2 and losses[1] < losses[0]
@@ -246,8 +246,8 @@ def test_the_tutorial(desk, articles_server, capsys):
 
     first, _ = submit()
     assert Run.get(script["ws"], first["run_id"]).get_metrics() == {}
-    # Locally, in the environment that was built: data beside the source folder.
-    python = next((articles_server.folder / "environments").glob(first["properties"]["roost.environment.key"] + "/bin/python"))
+    # Locally, in the environment that was built: data beside the source folder. Without the loop, which was run already.
+    python = next((torch_server.folder / "environments").glob(first["properties"]["roost.environment.key"] + "/bin/python"))
     (src / "train.py").write_text(train.replace("range(2)", "range(0)"))
     done = subprocess.run([python, "train.py"], cwd=src, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0 and done.stdout.rstrip().endswith("Finished Training"), done.stdout + done.stderr

@@ -76,14 +76,14 @@ def test_waiting_survives_the_server(impatient, no_other_server, server, project
         assert printed.count("after") == 1 and "Execution Summary" in printed and "waiting goes on" not in printed
 
 
-def test_a_wrong_token(desk, articles_server):
-    write_config(desk, articles_server, "config.json", roost_token="not this one", roost_token_file="")
+def test_a_wrong_token(desk, torch_server):
+    write_config(desk, torch_server, "config.json", roost_token="not this one", roost_token_file="")
     with pytest.raises(AuthenticationException, match="token"):
         Workspace.from_config().experiments
 
 
-def test_a_server_that_is_not_there(impatient, desk, articles_server):
-    write_config(desk, articles_server, "config.json", roost_url="http://127.0.0.1:9")
+def test_a_server_that_is_not_there(impatient, desk, torch_server):
+    write_config(desk, torch_server, "config.json", roost_url="http://127.0.0.1:9")
     with pytest.raises(Exception, match="127.0.0.1:9"):
         Workspace.from_config().experiments
 

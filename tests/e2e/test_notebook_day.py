@@ -24,7 +24,7 @@ def train(rate: float) -> tuple[list[float], float]:
     return losses, weight
 
 
-def test_a_day_at_a_notebook(desk, articles_server, monkeypatch, tmp_path, capsys):
+def test_a_day_at_a_notebook(desk, torch_server, monkeypatch, tmp_path, capsys):
     ws = Workspace.from_config()
     experiment = Experiment(ws, "notebook-day")
     pathlib.Path("analysis.py").write_text("print('kept with the run')\n")
@@ -77,9 +77,9 @@ def test_a_day_at_a_notebook(desk, articles_server, monkeypatch, tmp_path, capsy
     best_id = min((value["final_loss"], key) for key, value in by_child.items() if value)[1]
     best = next(child for child in children if child.id == best_id)
     assert best.get_metrics()["rate"] == 0.4
-    shown = articles_server.roost("compare", *(child.id for child in children)).stdout
+    shown = torch_server.roost("compare", *(child.id for child in children)).stdout
     assert any(line.lstrip().startswith("*") and "final_loss" in line for line in shown.splitlines()), shown
-    found = articles_server.roost("runs", "--experiment", "notebook-day", "--filter", "metrics.final_loss < 0.001", "--all").stdout
+    found = torch_server.roost("runs", "--experiment", "notebook-day", "--filter", "metrics.final_loss < 0.001", "--all").stdout
     assert best.id in found or best.display_name in found
 
     # The best one is kept.
@@ -88,7 +88,7 @@ def test_a_day_at_a_notebook(desk, articles_server, monkeypatch, tmp_path, capsy
 
     # Elsewhere: another folder, another session.
     other = tmp_path / "elsewhere"
-    write_config(other, articles_server)
+    write_config(other, torch_server)
     monkeypatch.chdir(other)
     there = Workspace.from_config()
     taken = Model(there, "line")
