@@ -46,7 +46,7 @@ installs() {
 server_build() {
   scripts/check_format.sh &&
     cmake --preset release -DROOST_TRAINER=OFF >build/cmake.log && cmake --build --preset release &&
-    ctest --preset release -j2
+    PATH=$PATH:$venv/bin ctest --preset release -j2 # where uv is
 }
 
 sanitised() {

@@ -103,6 +103,7 @@ ROOST_HANDLER(ListDatasets);
 ROOST_HANDLER(CreateDataset);
 ROOST_HANDLER(GetDataset);
 ROOST_HANDLER(GetDatasetVersion);
+ROOST_HANDLER(PatchDatasetVersion);
 ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);

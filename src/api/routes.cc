@@ -117,6 +117,7 @@ const std::vector<Route>& Table() {
       Make(kGet, "/api/v1/datasets/{name}", kShared, {}, GetDataset),
       Make(kDelete, "/api/v1/datasets/{name}", kUser, {}, DeleteDataset),
       Make(kGet, "/api/v1/datasets/{name}/versions/{version}", kShared, {}, GetDatasetVersion),
+      Make(kPatch, "/api/v1/datasets/{name}/versions/{version}", kUser, {}, PatchDatasetVersion),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}", kShared, {}, GetDatasetById),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files", kShared, {"after", "limit"},
            ListDatasetFiles),

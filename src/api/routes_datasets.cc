@@ -138,6 +138,15 @@ Result<Response> GetDatasetVersion(Services& services, Request& request) {
   return JsonResponse(200, DatasetJson(dataset));
 }
 
+Result<Response> PatchDatasetVersion(Services& services, Request& request) {
+  ROOST_ASSIGN(const TextChange change, ReadTextChange(request));
+  ROOST_ASSIGN(const auto version, ReadVersion(request.parameters[1]));
+  ROOST_ASSIGN(const auto dataset,
+               services.store.datasets().Update(request.parameters[0], version, change.description,
+                                                change.tags));
+  return JsonResponse(200, DatasetJson(dataset));
+}
+
 Result<Response> DeleteDataset(Services& services, Request& request) {
   ROOST_TRY(services.store.datasets().Unregister(request.parameters[0]));
   return Response(204, "");

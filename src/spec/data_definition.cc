@@ -119,7 +119,7 @@ void ReadOutput(JsonReader& reader, RunOutput* output) {
   reader.Bool("overwrite", &output->overwrite);
   reader.StringList("source_globs", &output->source_globs);
   ReadPlaceOnCompute(reader, "source", &output->source);
-  if (reader.Has("register_as") && !reader.Any("register_as")->is_null()) {
+  if (reader.Any("register_as") != nullptr) {
     output->register_as.emplace();
     reader.Object("register_as",
                   [&](JsonReader& nested) { ReadRegisterAs(nested, &*output->register_as); });

@@ -152,6 +152,19 @@ Result<Dataset> LoadById(Connection& db, const std::string& id) {
   return ReadDataset(query);
 }
 
+Result<Dataset> LoadVersion(Connection& db, const std::string& name,
+                            std::optional<std::int64_t> version) {
+  if (!version) {
+    ROOST_ASSIGN(std::optional<Dataset> newest, Newest(db, name));
+    if (!newest) return Fail(NoSuchDataset(name, std::nullopt));
+    return std::move(*newest);
+  }
+  ROOST_ASSIGN(Statement query, db.Prepare(ROOST_SELECT_DATASET "WHERE name = ? AND version = ?"));
+  ROOST_ASSIGN(const bool row, query.Bind(1, name).Bind(2, *version).Step());
+  if (!row) return Fail(NoSuchDataset(name, version));
+  return ReadDataset(query);
+}
+
 Result<Dataset> Insert(WriteContext& context, const NewDataset& dataset,
                        const std::optional<Digest>& tree, const Digest& fingerprint) {
   const std::string id = spec::MakeTrackedRunId();  // a random uuid
@@ -233,17 +246,28 @@ Result<std::vector<Dataset>> Datasets::Versions(const std::string& name) const {
 }
 
 Result<Dataset> Datasets::Get(const std::string& name, std::optional<std::int64_t> version) const {
-  return database_.Read<Dataset>([&](Connection& db) -> Result<Dataset> {
-    if (!version) {
-      ROOST_ASSIGN(std::optional<Dataset> newest, Newest(db, name));
-      if (!newest) return Fail(NoSuchDataset(name, std::nullopt));
-      return std::move(*newest);
+  return database_.Read<Dataset>(
+      [&](Connection& db) -> Result<Dataset> { return LoadVersion(db, name, version); });
+}
+
+Result<Dataset> Datasets::Update(const std::string& name, std::optional<std::int64_t> version,
+                                 const std::optional<std::string>& description,
+                                 const std::map<std::string, std::optional<std::string>>& tags) {
+  return database_.Write<Dataset>(Lane::kState, [&](WriteContext& context) -> Result<Dataset> {
+    ROOST_ASSIGN(Dataset dataset, LoadVersion(context.db, name, version));
+    if (description) dataset.description = *description;
+    for (const auto& [tag, value] : tags) {
+      if (value) {
+        dataset.tags[tag] = *value;
+      } else {
+        dataset.tags.erase(tag);
+      }
     }
-    ROOST_ASSIGN(Statement query,
-                 db.Prepare(ROOST_SELECT_DATASET "WHERE name = ? AND version = ?"));
-    ROOST_ASSIGN(const bool row, query.Bind(1, name).Bind(2, *version).Step());
-    if (!row) return Fail(NoSuchDataset(name, version));
-    return ReadDataset(query);
+    ROOST_ASSIGN(Statement update,
+                 context.db.Prepare("UPDATE datasets SET description = ?, tags = ? WHERE id = ?"));
+    update.Bind(1, dataset.description).Bind(2, JsonOf(dataset.tags)).Bind(3, dataset.id);
+    ROOST_TRY(update.Run());
+    return dataset;
   });
 }
 

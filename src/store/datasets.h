@@ -74,6 +74,10 @@ class Datasets {
   Result<std::vector<Dataset>> Versions(const std::string& name) const;  // newest first
   Result<Dataset> Get(const std::string& name, std::optional<std::int64_t> version) const;
   Result<Dataset> GetById(const std::string& id) const;
+  // Of a registered version; tags with no value are removed.
+  Result<Dataset> Update(const std::string& name, std::optional<std::int64_t> version,
+                         const std::optional<std::string>& description,
+                         const std::map<std::string, std::optional<std::string>>& tags);
   // All versions lose their name; runs that read them go on naming them by id.
   Status Unregister(const std::string& name);
   // So that collection spares it for a while.

@@ -246,17 +246,6 @@ def test_the_forms_of_paths(data_ws, store, images, data_server):
         late.to_path()
 
 
-def test_a_server_that_keeps_tags_as_they_are(images, data_ws, data_server, monkeypatch):
-    from sdk.data_server import Refused
-
-    def refuse(*_):
-        raise Refused(405, "invalid_argument", "the path takes GET")
-
-    monkeypatch.setattr(data_server, "patch_datasets_x_versions_y", refuse)
-    with pytest.raises(NotImplementedError, match="changing a version's tags or description is not here"):
-        images.register(data_ws, "fixed").add_tags({"a": "b"})
-
-
 def test_web_addresses(data_ws, data_server):
     before = len(data_server.requests)
     web = Dataset.File.from_files(["https://example.org/a.csv", "http://example.org/b.csv"])

@@ -160,9 +160,6 @@ class RunData:
         upload, registered = options.upload_options or UploadOptions(), options.registration_options
         path = relative(place.relative_path).replace("{output-name}", name) if place is not None else ""
         path = "" if path == DEFAULT_OUTPUT.replace("{output-name}", name) else path
-        if "{run-id}" in path:
-            raise UserErrorException(f"the destination of output '{name}': {{run-id}} stands in the default, {DEFAULT_OUTPUT}, alone; leave the destination out, or name the run's "
-                                     "folder yourself")  # fmt: skip
         told = {"mode": checked_mode(str(item.mechanism).lower(), OUTPUT_MODES),
                 "datastore": (place.datastore_name if place is not None else None) or DEFAULT_DATASTORE,
                 "path": path or None, "overwrite": bool(upload.overwrite),

@@ -7,7 +7,7 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, List
 
-from azureml.core._not_here import ANY_DATASET, KnownMissing, not_here
+from azureml.core._not_here import ANY_DATASET, KnownMissing
 from azureml.core._service import data_errors, every_item, patient
 from azureml.data.dataset_consumption_config import DatasetConsumptionConfig
 from azureml.exceptions import UserErrorException
@@ -165,12 +165,7 @@ class AbstractDataset(KnownMissing):
         if self.name is None:
             raise UserErrorException("tags and descriptions belong to registered datasets; register it first")
         with data_errors():
-            try:
-                self._known = self._workspace._client.call("PATCH", f"/datasets/{quote(self.name)}/versions/{self.version}", change)
-            except RoostError as error:
-                if error.status == 405:
-                    raise not_here("changing a version's tags or description", "this server keeps them as they were given to register; create_new_version=True gives others") from error
-                raise
+            self._known = self._workspace._client.call("PATCH", f"/datasets/{quote(self.name)}/versions/{self.version}", change)
         return self
 
     # -- in runs ----------------------------------------------------------------------------------------------------
