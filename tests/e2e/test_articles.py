@@ -213,6 +213,11 @@ def test_training_at_scale(desk, torch_server, capsys):
     # The tip on the local rank, with the variable quoted.
     script.run("src = ScriptRunConfig('./src', script='train.py', arguments=['--epochs', 50, '--local_rank', '$LOCAL_RANK'], compute_target=compute_target)")
     assert script["src"].arguments == ["--epochs", 50, "--local_rank", "$LOCAL_RANK"]
+    # One process of the sort, with the variable that a launcher would set.
+    pathlib.Path("src/train.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    script.run("env = Environment('one-process')\nenv.environment_variables = {'LOCAL_RANK': '3'}\nsrc.run_config.environment, src.run_config.target = env, 'local'\n"
+               "run = Experiment(ws, 'local-rank').submit(src)\nrun.wait_for_completion()")  # fmt: skip
+    assert torch_server.log(script["run"].id).decode().strip() == str(["--epochs", "50", "--local_rank", "3"])
 
 
 def test_the_tutorial(desk, torch_server, capsys):
