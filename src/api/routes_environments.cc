@@ -186,7 +186,8 @@ Result<Response> RegisterEnvironment(Services& services, Request& request) {
   if (definition.IsReference()) {
     return BadField("python",
                     "or `docker` or `environment_variables` is required: the "
-                    "environment has a name and nothing else");
+                    "environment has a name and nothing else. An existing "
+                    "interpreter is python.interpreter, an absolute path");
   }
   ROOST_ASSIGN(const auto registered, services.store.environments().Register(definition));
   Response response =

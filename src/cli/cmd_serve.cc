@@ -97,8 +97,9 @@ Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings
     ROOST_ASSIGN(const KeyValue pair, ParseKeyValue(text, "--build-env", false));
     variables[pair.key] = *pair.value;
   }
-  const std::map<std::string, std::string> own = CurrentEnvironment();
+  std::map<std::string, std::string> own = CurrentEnvironment();
   settings.variables = environments::BuildVariables(own, variables);
+  for (const auto& [name, value] : variables) own[name] = value;
   settings.variables.merge(environments::UvVariablesOfPip(own));
   // uv may lie beside the server's interpreter, in the environment that it was installed into.
   if (!settings.python.empty()) {
