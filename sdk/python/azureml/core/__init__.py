@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from azureml._beside import say_which
+
 if TYPE_CHECKING:
     from azureml.core.compute import ComputeTarget
     from azureml.core.container_registry import ContainerRegistry
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from azureml.core.webservice import Webservice
     from azureml.core.workspace import Workspace
 
+_IS_ROOSTS = True
 __version__ = "1.60.0"
 VERSION = __version__
 __all__ = ["ComputeTarget", "ContainerRegistry", "Dataset", "Datastore", "Environment", "Experiment", "Model", "Run", "RunConfiguration", "ScriptRun",
@@ -63,3 +66,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_SUBMODULES})
+
+
+say_which(__path__[0])

@@ -7,8 +7,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from azureml.core._warnings import warn
-from azureml.exceptions import UserErrorException
+from azureml._beside import need_ours
+
+need_ours(__name__)
+
+from azureml.core._warnings import warn  # noqa: E402
+from azureml.exceptions import UserErrorException  # noqa: E402
 
 if TYPE_CHECKING:
     from azureml.core.run import Run
