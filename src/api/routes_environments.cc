@@ -14,6 +14,8 @@ namespace {
 using environments::CachedEnvironment;
 using environments::EnvironmentCache;
 
+constexpr std::uint64_t kLogPiece = 1 << 20;
+
 // What can be told without waiting about the environment that a definition needs.
 struct BuildView {
   std::string key;  // empty: nothing is built for it
@@ -277,13 +279,14 @@ Result<Response> GetEnvironmentBuildLog(Services& services, Request& request) {
   EnvironmentCache& cache = services.engine.environments();
   // Asked before reading: a log that is called complete is sent whole.
   const bool complete = cache.StatusOf(key).state != EnvironmentCache::BuildState::kBuilding;
-  const auto text = ReadFile(cache.LogFile(key));
+  const auto text = ReadRange(cache.LogFile(key), static_cast<std::uint64_t>(offset), kLogPiece);
   if (!text) return Fail(NoSuchBuild(key));
-  const auto from = std::min<std::uint64_t>(static_cast<std::uint64_t>(offset), text->size());
-  Response response(200, text->substr(from));
+  const auto from = static_cast<std::uint64_t>(offset);
+  const bool is_end = text->size() < kLogPiece;
+  Response response(200, *text);
   response.content_type = "text/plain; charset=utf-8";
   response.headers.emplace_back("Roost-Log-Offset", std::to_string(from));
-  response.headers.emplace_back("Roost-Log-Complete", complete ? "true" : "false");
+  response.headers.emplace_back("Roost-Log-Complete", complete && is_end ? "true" : "false");
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;

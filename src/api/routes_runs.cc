@@ -192,7 +192,8 @@ Result<Response> SubmitRun(Services& services, Request& request) {
   ROOST_TRY(CheckParent(services, request, definition.parent));
   const std::string digest = DigestOf(Dump(body)).ToText();
   ROOST_ASSIGN(const store::Runs::Created created,
-               services.engine.Submit(definition, request.token.name, key, digest));
+               services.engine.Submit(definition, request.token.name, key, digest,
+                                      /*may_register=*/!request.token.run));
   return OneRun(services, created.created ? 201 : 200, created.run);
 }
 

@@ -125,19 +125,30 @@ Result<int> RegisterEnvironment(client::Client& client, const std::string& file,
   return 0;
 }
 
+// Prints the log from `offset` on, as far as it is written; the server gives it in pieces. True
+// when there is no more to come.
+Result<bool> PrintLog(client::Client& client, const std::string& key, std::size_t* offset) {
+  while (true) {
+    client::HttpRequest request;
+    request.target =
+        "/environment-builds/" + client::EncodePart(key) + "/log?offset=" + std::to_string(*offset);
+    ROOST_ASSIGN(const auto log, client.Send(std::move(request), true));
+    ROOST_TRY(WriteOut(ToValidUtf8(log.body)));
+    *offset += log.body.size();
+    if (log.Header("roost-log-complete") == "true") return true;
+    if (log.body.empty()) return false;
+  }
+}
+
 // Prints what the build writes until it ends, and gives its last state.
 Result<json> FollowBuild(client::Client& client, const std::string& key) {
   std::size_t offset = 0;
   while (true) {
     ROOST_ASSIGN(const json build, client.Get("/environment-builds/" + key));
-    client::HttpRequest request;
-    request.target = "/environment-builds/" + key + "/log?offset=" + std::to_string(offset);
-    // A build that waits for its lock has no log yet.
-    if (const auto log = client.Send(std::move(request), true)) {
-      ROOST_TRY(WriteOut(ToValidUtf8(log->body)));
-      offset += log->body.size();
-    }
-    if (Text(build, "state") != "building") return build;
+    // A build that waits for its turn has no log yet.
+    const auto ended = PrintLog(client, key, &offset);
+    if (!ended && ended.error().code != ErrorCode::kNotFound) return Fail(ended.error());
+    if (Text(build, "state") != "building" && ended.value_or(true)) return build;
     std::this_thread::sleep_for(kLogPause);
   }
 }
@@ -167,10 +178,8 @@ Result<int> BuildEnvironment(client::Client& client, const std::string& what) {
 }
 
 Result<int> ShowLog(client::Client& client, const std::string& key) {
-  client::HttpRequest request;
-  request.target = "/environment-builds/" + client::EncodePart(key) + "/log";
-  ROOST_ASSIGN(const auto log, client.Send(std::move(request), true));
-  ROOST_TRY(WriteOut(ToValidUtf8(log.body)));
+  std::size_t offset = 0;
+  ROOST_TRY(PrintLog(client, key, &offset));
   return 0;
 }
 

@@ -28,8 +28,8 @@ void Engine::Stop() { state_->Stop(); }
 Result<store::Runs::Created> Engine::Submit(const spec::RunDefinition& definition,
                                             const std::string& submitter,
                                             const std::string& idempotency_key,
-                                            const std::string& request_digest) {
-  return state_->Submit(definition, submitter, idempotency_key, request_digest);
+                                            const std::string& request_digest, bool may_register) {
+  return state_->Submit(definition, submitter, idempotency_key, request_digest, may_register);
 }
 
 Result<store::Runs::Created> Engine::CreateTracked(const TrackedRun& run,

@@ -76,11 +76,12 @@ class Engine {
 
   // Checks everything that needs this machine (snapshot there, script in it, interpreter, resources
   // that exist) and reports all problems at once; then keeps the run, queued. A known idempotency
-  // key gives the earlier run.
+  // key gives the earlier run. An environment with name and content is registered under the name,
+  // unless a run submits its child: a run may not change what a name stands for.
   Result<store::Runs::Created> Submit(const spec::RunDefinition& definition,
                                       const std::string& submitter,
                                       const std::string& idempotency_key,
-                                      const std::string& request_digest);
+                                      const std::string& request_digest, bool may_register = true);
 
   struct TrackedRun {
     std::string experiment = "Default";

@@ -46,6 +46,7 @@ struct LiveRun {
   bool holds_share = false;
   std::vector<int> gpus;                                      // of its share
   std::optional<environments::ReadyEnvironment> environment;  // held for as long as the run lives
+  Digest environment_id;  // of the definition's; zero until it was looked for
   std::shared_ptr<environments::EnvironmentCache::Request> build;  // in kBuilding
   std::string node;                                                // of its cluster; empty: none
   int attempt = 0;                                                 // being prepared or launched
@@ -97,13 +98,14 @@ struct Engine::State {
   Result<store::Runs::Created> Submit(const spec::RunDefinition& definition,
                                       const std::string& submitter,
                                       const std::string& idempotency_key,
-                                      const std::string& request_digest);
+                                      const std::string& request_digest, bool may_register);
 
   // schedule.cc: the queue's turns.
   void ScheduleTurn();
   std::string PauseReason() const;
   LiveRun& Adopt(store::Run run, spec::RunDefinition definition);
-  std::vector<WaitingRun> Waiting() const;
+  // Without those that wait for their environment, unless `all`.
+  std::vector<WaitingRun> Waiting(bool all) const;
   void GiveBack(LiveRun& live);
   void Requeue(RunKey key);
 
@@ -112,7 +114,7 @@ struct Engine::State {
   Result<spec::EnvironmentDefinition> ResolveEnvironment(
       const spec::EnvironmentDefinition& asked) const;
   Status FillInEnvironment(spec::RunDefinition* definition, std::vector<Problem>* problems) const;
-  void TakeEnvironments();
+  void TakeEnvironments(bool may_build);
   void StartBuilding(RunKey key);
   void Build(LiveRun& live);
   void FinishBuilding(RunKey key);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
+#include <set>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -12,6 +14,7 @@
 namespace roost::engine {
 namespace {
 
+constexpr int kRunsThatShowABuild = 8;
 constexpr const char* kKeyProperty = "roost.environment.key";
 constexpr const char* kChangesProperty = "roost.environment.changes";
 
@@ -104,22 +107,42 @@ Status Engine::State::FillInEnvironment(spec::RunDefinition* definition,
 }
 
 // Waiting runs first get their environment: one that is there costs a look, any other one is built
-// before the run asks for its share of the machine.
-void Engine::State::TakeEnvironments() {
+// before the run asks for its share of the machine. Of many runs with one environment the first few
+// go to Preparing and show its log; the others find it ready. So a turn's work grows with the
+// different environments, not with the runs.
+void Engine::State::TakeEnvironments(bool may_build) {
+  std::map<Digest, int> unready;  // and how many runs are Preparing with it
+  for (const auto& [key, live] : live_runs) {
+    if (live.phase == Phase::kBuilding) ++unready[live.environment_id];
+  }
+  std::set<Digest> looked_at;
   std::vector<RunKey> to_build;
   std::vector<std::pair<RunKey, Error>> failed;
   for (auto& [key, live] : live_runs) {
     if (live.phase != Phase::kWaiting || live.environment) continue;
-    auto found = cache->Find(live.definition.environment);
-    if (found && *found) {
-      live.environment = std::move(**found);
-    } else if (found) {
-      to_build.push_back(key);
-    } else if (IsForNothing(live.definition)) {
-      live.environment.emplace();
-    } else {
-      failed.emplace_back(key, found.error());
+    if (live.environment_id == Digest()) live.environment_id = live.definition.environment.Id();
+    if (looked_at.count(live.environment_id) == 0) {
+      auto found = cache->Find(live.definition.environment);
+      if (found && *found) {
+        live.environment = std::move(**found);
+        continue;
+      }
+      if (!found && IsForNothing(live.definition)) {
+        live.environment.emplace();
+        continue;
+      }
+      if (!found) {
+        // What will pass (no descriptors, no disk) is tried again in the next turn.
+        const ErrorCode code = found.error().code;
+        const bool passes = code == ErrorCode::kExhausted || code == ErrorCode::kUnavailable;
+        if (!passes) failed.emplace_back(key, found.error());
+        continue;
+      }
+      looked_at.insert(live.environment_id);
     }
+    if (!may_build || unready[live.environment_id] >= kRunsThatShowABuild) continue;
+    ++unready[live.environment_id];
+    to_build.push_back(key);
   }
   for (const auto& [key, error] : failed) FailToStart(key, "EnvironmentFailed", error.message);
   for (RunKey key : to_build) StartBuilding(key);

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -124,6 +125,11 @@ void Engine::State::PutIntoImage(const LiveRun& live, const spec::RunDefinition&
     request.argv = CommandInContainer(definition.command);
   } else if (request.argv.front().empty()) {
     request.argv.front() = "python";  // the image has none that was found; its own error says so
+  }
+  // A file can be mounted only when it is there.
+  if (const auto report = OpenFile(LayoutOf(live).report_file(), O_WRONLY | O_CREAT | O_APPEND);
+      !report) {
+    LogWarning("no_report_file", {{"run", live.run.id.value()}, {"why", report.error().message}});
   }
   const auto notes = PutIntoContainer(*live.environment->container, run, LayoutOf(live), request);
   for (const std::string& note : notes) {

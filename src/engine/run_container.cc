@@ -28,12 +28,17 @@ std::vector<std::string> PutIntoContainer(const environments::ContainerImage& im
   options.variables = request.environment;
   options.working_folder = layout.working_folder();
   options.gpus = run.gpus;
-  options.mounts = {{layout.scratch_folder(), false}, {layout.launch_folder(), false}};
+  // Of the launch folder only the report: the rest is the server's own, which it believes.
+  options.mounts = {{layout.scratch_folder(), false}, {layout.report_file(), false}};
   for (const fs::path& folder : run.read_only) options.mounts.push_back({folder, true});
 
   // What finds the run's processes, and after a restart its share and its container, looks into the
   // environment of the process that was started: the tool.
   std::map<std::string, std::string> outside = run.tool_environment;
+  // Building needs these, running does not, and they may hold passwords.
+  std::erase_if(outside, [](const auto& variable) {
+    return variable.first.starts_with("PIP_") || variable.first.starts_with("UV_");
+  });
   for (const char* name : {"ROOST_LAUNCH_ID", "ROOST_RUN_ID", "CUDA_VISIBLE_DEVICES"}) {
     if (const auto found = request.environment.find(name); found != request.environment.end()) {
       outside[name] = found->second;

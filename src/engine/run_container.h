@@ -20,8 +20,9 @@ struct ContainerRun {
 // A shell that is in every image with one at all: bash where the image has it.
 std::vector<std::string> CommandInContainer(const std::string& command);
 
-// Puts the request's command into the image: the tool is what is started, with the run's own
-// folders at the same paths. Gives sentences about what the tool cannot do.
+// Requires: the report file is there. Puts the request's command into the image: the tool is what
+// is started, with the run's own folders at the same paths. Gives sentences about what the tool
+// cannot do.
 std::vector<std::string> PutIntoContainer(const environments::ContainerImage& image,
                                           const ContainerRun& run, const spec::RunLayout& layout,
                                           spec::LaunchRequest& request);

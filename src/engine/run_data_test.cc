@@ -82,8 +82,9 @@ class RunDataTest : public testing::Test {
     return world_.AwaitEnd(world_.Submit(definition).id);
   }
   void ExpectContentsUnharmed() {
-    for (const auto& file :
-         *world_.store->datastores().ListFiles(spec::kBlobDatastore, "", "", 1000)) {
+    const auto files = world_.store->datastores().ListFiles(spec::kBlobDatastore, "", "", 1000);
+    ASSERT_TRUE(files);
+    for (const auto& file : *files) {
       const auto content = world_.store->blobs().Read(file.digest);
       ASSERT_TRUE(content);
       EXPECT_EQ(DigestOf(*content), file.digest) << file.path;

@@ -20,10 +20,11 @@ WaitingRun AskOf(RunKey key, const spec::RunDefinition& definition) {
   return {key, definition.resources, IsLocal(target) ? std::string() : target};
 }
 
-std::vector<WaitingRun> Engine::State::Waiting() const {
+std::vector<WaitingRun> Engine::State::Waiting(bool all) const {
   std::vector<WaitingRun> waiting;
   for (const auto& [key, live] : live_runs) {
-    if (live.phase == Phase::kWaiting) waiting.push_back(AskOf(key, live.definition));
+    if (live.phase == Phase::kWaiting && (all || live.environment))
+      waiting.push_back(AskOf(key, live.definition));
   }
   return waiting;
 }
@@ -49,9 +50,10 @@ void Engine::State::ScheduleTurn() {
     if (stopping) return;
     if (!clusters.all().empty()) ClearDeletedClusters();
     const std::string pause = PauseReason();
-    if (pause.empty()) TakeEnvironments();
+    TakeEnvironments(pause.empty());
     if (!clusters.all().empty()) clusters.Rescale(WaitingByTarget());
-    for (QueueDecision& decision : PlanQueue(total, free, Waiting(), pause, clusters.Pools())) {
+    for (QueueDecision& decision :
+         PlanQueue(total, free, Waiting(!pause.empty()), pause, clusters.Pools())) {
       if (decision.start) {
         StartPreparing(decision.key);
         continue;

@@ -100,9 +100,10 @@ Result<spec::RunDefinition> Engine::State::Check(const spec::RunDefinition& aske
 Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& asked,
                                                    const std::string& submitter,
                                                    const std::string& idempotency_key,
-                                                   const std::string& request_digest) {
+                                                   const std::string& request_digest,
+                                                   bool may_register) {
   ROOST_ASSIGN(spec::RunDefinition definition, Check(asked));
-  if (!asked.environment.name.empty() && !asked.environment.IsReference() &&
+  if (may_register && !asked.environment.name.empty() && !asked.environment.IsReference() &&
       !spec::IsCuratedName(asked.environment.name)) {
     // Under its name others can ask for it, and this run says which version it had.
     ROOST_ASSIGN(const auto registered, store.environments().Register(asked.environment));
@@ -131,11 +132,13 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
     ROOST_TRY(CheckTarget(definition.compute_target));
     // What the queue will say about it is written with the run itself, which spares a write.
-    std::vector<WaitingRun> waiting = Waiting();
+    std::vector<WaitingRun> waiting = Waiting(true);
     waiting.push_back(AskOf(RunKey(), definition));
     const QueueDecision decision =
         PlanQueue(total, free, waiting, PauseReason(), clusters.Pools()).back();
     row.reason = decision.start ? kQueued : decision.reason;
+    const auto environment = cache->Find(definition.environment);
+    if (environment && !*environment) row.reason = "Waiting for its environment";
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {
       Step("created");

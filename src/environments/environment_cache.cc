@@ -219,7 +219,7 @@ void EnvironmentCache::Cancel(const std::shared_ptr<Request>& request) {
 }
 
 void EnvironmentCache::RunBuild(const std::shared_ptr<Build>& build) {
-  const Result<ReadyEnvironment> result = BuildOrOpen(*build);
+  Result<ReadyEnvironment> result = BuildOrOpen(*build);
   build->log.Pump();
   std::vector<std::shared_ptr<Request>> requests;
   {
@@ -233,10 +233,10 @@ void EnvironmentCache::RunBuild(const std::shared_ptr<Build>& build) {
       StartNext(*build);
     }
   }
-  const bool canceled = build->cancel.IsCanceled();
-  for (const auto& request : requests) {
-    request->Finish(canceled ? Result<ReadyEnvironment>(Fail(CanceledError())) : result);
-  }
+  if (build->cancel.IsCanceled()) result = Fail(CanceledError());
+  // The last one gets this thread's own lease: who is answered may want to remove the environment.
+  for (std::size_t i = 0; i + 1 < requests.size(); ++i) requests[i]->Finish(result);
+  if (!requests.empty()) requests.back()->Finish(std::move(result));
   const std::lock_guard lock(mutex_);
   finished_.push_back(std::this_thread::get_id());
 }
@@ -261,6 +261,11 @@ Result<ReadyEnvironment> EnvironmentCache::BuildOrOpen(Build& build) {
     return ReadyEnvironment{python, python.parent_path().parent_path(), {}, nullptr};
   }
   ROOST_TRY(MakeFolders(settings_.folder));
+  ROOST_TRY(WaitForTurn(build));
+  const std::shared_ptr<void> turn(nullptr, [this](void*) {
+    const std::lock_guard lock(mutex_);
+    --running_;
+  });
   ROOST_ASSIGN(const FileLock lock, WaitForLock(build));
   // Someone else may have built it while this one waited.
   if (Result<ReadyEnvironment> ready = Open(build.digest); ready) {
@@ -268,6 +273,26 @@ Result<ReadyEnvironment> EnvironmentCache::BuildOrOpen(Build& build) {
     build.log.Line("The image " + ready->container->image + " is not on this machine any more.");
   }
   return BuildLocked(build, lock);
+}
+
+// Installers take what the machine has: of many different environments a few are built at a time.
+Status EnvironmentCache::WaitForTurn(Build& build) {
+  const int most = std::max(2, static_cast<int>(std::thread::hardware_concurrency()) / 2);
+  bool said = false;
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (running_ < most) {
+        ++running_;
+        return {};
+      }
+    }
+    if (build.cancel.IsCanceled()) return Fail(CanceledError());
+    if (!std::exchange(said, true)) {
+      build.log.Line("Waiting for its turn: other environments are being built.");
+    }
+    std::this_thread::sleep_for(kLockPause);
+  }
 }
 
 // The holder is another build of ours that ends, an eviction, or what a dead server's build left

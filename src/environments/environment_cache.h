@@ -119,6 +119,7 @@ class EnvironmentCache {
   void RunBuild(const std::shared_ptr<Build>& build);
   void StartNext(const Build& build);  // Requires: mutex_ is held
   Result<ReadyEnvironment> BuildOrOpen(Build& build);
+  Status WaitForTurn(Build& build);
   Result<FileLock> WaitForLock(Build& build);
   Result<ReadyEnvironment> BuildLocked(Build& build, const FileLock& lock);
   Status BuildInto(Build& build, const fs::path& folder, const FileLock& lock);
@@ -133,6 +134,7 @@ class EnvironmentCache {
 
   std::mutex mutex_;  // guards what follows, and every Build's requests
   std::map<std::string, std::shared_ptr<Build>> builds_;  // by key
+  int running_ = 0;                                       // builds that have their turn
   std::map<std::string, std::string> failures_;           // key -> error, until built anew
   std::map<std::thread::id, std::thread> threads_;
   std::vector<std::thread::id> finished_;  // of threads_, to be joined

@@ -67,6 +67,7 @@ Status RestoreInto(const fs::path& backup, const fs::path& data_folder) {
   {
     ROOST_ASSIGN(const auto db, Connection::Open(unfinished, Connection::Mode::kReadWrite));
     ROOST_TRY(CheckDatabase(*db, backup));
+    ROOST_TRY(Migrate(*db));  // it may be of an older program
     ROOST_TRY(CopyTree(backup / "blobs", data_folder / "blobs"));
     ROOST_TRY(CopyTree(backup / "runs", data_folder / "runs"));
     ROOST_ASSIGN(const std::vector<Digest> digests, DigestsInUse(*db));
