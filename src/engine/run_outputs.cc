@@ -58,7 +58,7 @@ class OutputKeeper {
     ROOST_ASSIGN(const RunDataPlan plan, ReadDataPlan(job_.layout));
     for (const auto& [name, output] : job_.definition.outputs) {
       const auto folder = plan.output_folders.find(name);
-      if (folder == plan.output_folders.end()) continue;  // it was never prepared
+      if (folder == plan.output_folders.end()) continue;  // never prepared, or kept already
       const Status kept = Keep(name, output, folder->second);
       if (!kept && IsForLater(kept.error())) return Fail(kept.error());
       if (!kept) {
