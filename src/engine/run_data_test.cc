@@ -190,6 +190,30 @@ TEST_F(RunDataTest, DirectGivesTheId) {
   EXPECT_EQ(Log(RunToEnd(definition)), dataset.id + "\n");
 }
 
+TEST(RunDataPlanFile, ARunWhosePlanIsGoneOrTornIsNotStarted) {
+  for (const bool torn : {false, true}) {
+    TempFolder folder;
+    EngineWorld world(folder.path() / "data");
+    world.options.after_step = [&](std::string_view done) {
+      if (done != "prepared") return;
+      for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "data/runs")) {
+        if (entry.path().filename() != "data.json") continue;
+        if (torn) WriteText(entry.path(), "{");
+        if (!torn) fs::remove(entry.path());
+        break;
+      }
+    };
+    world.StartForReal();
+    spec::RunDefinition definition = EngineWorld::Command("echo started");
+    definition.outputs["result"].path = "kept";
+    const store::Run run = world.AwaitEnd(world.Submit(definition).id);
+    EXPECT_EQ(run.state, spec::RunState::kFailed);
+    EXPECT_THAT(run.reason, HasSubstr("the run's data is not known"));
+    EXPECT_THAT(run.error_json, HasSubstr("StartFailed"));
+    EXPECT_FALSE(world.store->launches().Newest(run.key));
+  }
+}
+
 TEST_F(RunDataTest, OutputsAreKeptAndRegisteredWhenTheRunIsCompleted) {
   spec::RunDefinition definition = Command(
       "echo 1 > DatasetOutputConfig:result/a.csv && mkdir -p $result/sub && echo 2 > "
