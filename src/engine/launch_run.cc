@@ -179,10 +179,7 @@ void Engine::State::FailToStart(RunKey key, const char* code, const std::string&
   live->phase = Phase::kFinishing;
   live->outcome = {spec::RunState::kFailed, why, ErrorJson(code, why)};
   collectors.Post([this, key, layout = LayoutOf(*live)] {
-    RemoveDataLinks(layout);
-    if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
-      LogWarning("scratch_not_removed", {{"why", removed.error().message}});
-    }
+    RemovePrepared(layout);
     loop.Post([this, key] { Finish(key); });
   });
 }

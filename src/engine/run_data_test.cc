@@ -214,6 +214,35 @@ TEST(RunDataPlanFile, ARunWhosePlanIsGoneOrTornIsNotStarted) {
   }
 }
 
+TEST(RunDataAgain, AnAttemptThatNeverRanLeavesNeitherCopiesNorLinks) {
+  TempFolder folder;
+  EngineWorld world(folder.path() / "data");
+  world.StartWithFake();
+  const auto blob = world.store->blobs().Put("1");
+  ASSERT_TRUE(blob);
+  ASSERT_TRUE(world.store->datastores().AddFiles(spec::kBlobDatastore,
+                                                 {{"a", blob->digest, blob->size, 0}},
+                                                 store::Datastores::Overwrite::kReplace));
+  const fs::path place = folder.path() / "place";
+  spec::RunDefinition definition = EngineWorld::Command("true");
+  spec::RunInput& input = definition.inputs["in"];
+  input.mode = spec::InputMode::kDownload;
+  input.place = {spec::kBlobDatastore, "a", ""};
+  input.path_on_compute = place.string();
+  const RunId id = world.Submit(definition).id;
+  const spec::LaunchRequest request = world.AwaitLaunch(id);
+  const spec::RunLayout first = world.Layout(world.Get(id));
+  EXPECT_EQ(*ReadFile(place / "a"), "1");
+
+  spec::Claim fence;
+  fence.launch_id = request.launch_id;
+  WriteText(first.launch_folder() / spec::launch_files::kClaim, ToJsonText(fence));
+  world.OnLoop([&] { world.fake->Lose(request.launch_id, "the machine was restarted"); });
+  ASSERT_TRUE(world.WaitUntil([&] { return world.Get(id).attempt == 2; })) << world.Get(id).reason;
+  EXPECT_FALSE(fs::exists(first.scratch_folder()));
+  EXPECT_EQ(fs::read_symlink(place), world.Layout(world.Get(id)).inputs_folder() / "in");
+}
+
 TEST_F(RunDataTest, OutputsAreKeptAndRegisteredWhenTheRunIsCompleted) {
   spec::RunDefinition definition = Command(
       "echo 1 > DatasetOutputConfig:result/a.csv && mkdir -p $result/sub && echo 2 > "

@@ -309,4 +309,12 @@ void RemoveDataLinks(const spec::RunLayout& layout) {
   }
 }
 
+void RemovePrepared(const spec::RunLayout& layout) {
+  RemoveDataLinks(layout);
+  if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
+    LogWarning("scratch_not_removed",
+               {{"folder", layout.scratch_folder().string()}, {"why", removed.error().message}});
+  }
+}
+
 }  // namespace roost::engine
