@@ -243,6 +243,24 @@ TEST(RunDataAgain, AnAttemptThatNeverRanLeavesNeitherCopiesNorLinks) {
   EXPECT_EQ(fs::read_symlink(place), world.Layout(world.Get(id)).inputs_folder() / "in");
 }
 
+TEST_F(RunDataTest, APreparationThatFailsTakesItsLinksAway) {
+  Put("a", "1");
+  const fs::path place = folder_.path() / "place";
+  const fs::path taken = folder_.path() / "taken";
+  WriteText(taken, "of somebody else");
+  spec::RunDefinition definition = Command("true");
+  for (const auto& [name, path] : {std::pair{"first", place}, std::pair{"second", taken}}) {
+    definition.inputs[name].mode = spec::InputMode::kDownload;
+    definition.inputs[name].place = {spec::kBlobDatastore, "a", ""};
+    definition.inputs[name].path_on_compute = path.string();
+  }
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_THAT(run.reason, HasSubstr("is there already on this machine"));
+  EXPECT_FALSE(fs::is_symlink(place));
+  EXPECT_EQ(*ReadFile(taken), "of somebody else");
+}
+
 TEST_F(RunDataTest, OutputsAreKeptAndRegisteredWhenTheRunIsCompleted) {
   spec::RunDefinition definition = Command(
       "echo 1 > DatasetOutputConfig:result/a.csv && mkdir -p $result/sub && echo 2 > "

@@ -207,10 +207,15 @@ class Preparation {
                               target.string()));
     }
     ROOST_TRY(MakeFolders(target.parent_path()));
-    if (symlink(place.c_str(), target.c_str()) != 0) {
-      return Fail(ErrnoError("linking " + target.string(), errno));
-    }
+    // Noted first: whatever happens from here on, the link is found again.
     plan_.links.push_back(target.string());
+    ROOST_TRY(WriteDataPlan(job_.layout, plan_));
+    if (symlink(place.c_str(), target.c_str()) != 0) {
+      const Error why = ErrnoError("linking " + target.string(), errno);
+      plan_.links.pop_back();  // it is somebody else's
+      ROOST_TRY(WriteDataPlan(job_.layout, plan_));
+      return Fail(why);
+    }
     return place;
   }
 
