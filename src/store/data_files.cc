@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "spec/glob.h"
 #include "store/blobs.h"
+#include "store/data_folder.h"
 #include "store/store.h"
 
 namespace roost::store {
@@ -92,6 +93,7 @@ Result<std::vector<Listed>> ListDisk(const Datastore& datastore, const std::stri
   if (!entries && entries.error().code == ErrorCode::kNotFound) return files;
   ROOST_TRY(entries);
   for (TreeEntry& entry : *entries) {
+    if (entry.path.ends_with(kPartEnding)) continue;
     files.push_back({below.empty() ? entry.path : below + "/" + entry.path,
                      entry.size,
                      {},

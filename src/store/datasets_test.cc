@@ -5,6 +5,7 @@
 
 #include "store/blobs.h"
 #include "store/data_files.h"
+#include "store/data_folder.h"
 #include "store/datastores.h"
 #include "store/maintenance.h"
 #include "store/run_data.h"
@@ -175,6 +176,15 @@ TEST_F(DataTest, AFolderIsReadAnewAndLinksDoNotLeaveIt) {
   const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
   EXPECT_ERROR(FileInFolder(disk, "d/out"), ErrorCode::kNotFound, "d/out");
   EXPECT_ERROR(FileInFolder(disk, "../x"), ErrorCode::kNotFound, "x");
+}
+
+TEST_F(DataTest, AFileThatIsBeingWrittenIsNoPartOfAFolder) {
+  const fs::path root = MakeFolder("disk", {{"d/a", "1"}});
+  const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
+  EXPECT_OK(WriteFileAtomic(ROOST_VALUE(PartInFolder(disk, "d/b")), "half"));
+  EXPECT_THAT(Names({{"disk", "d", ""}}), ElementsAre("a"));
+  EXPECT_THAT(Names({{"disk", "d/*", ""}}), ElementsAre("a"));
+  EXPECT_THAT(Names({{"disk", "", ""}}), ElementsAre("d/a"));
 }
 
 TEST_F(DataTest, TwoPlacesStandBesideEachOther) {
