@@ -124,6 +124,8 @@ Result<std::vector<Listed>> FindOnDisk(const Datastore& datastore, DatasetPath* 
   if (wanted.empty()) return ListDisk(datastore, "");
   if (!spec::HasWildcard(wanted)) return std::vector<Listed>{};
   path->base = FolderOfWildcard(wanted);
+  // The folder may be a link that leaves the datastore.
+  if (!path->base.empty() && !FileInFolder(datastore, path->base)) return std::vector<Listed>{};
   ROOST_ASSIGN(std::vector<Listed> files, ListDisk(datastore, path->base));
   const spec::Glob glob(wanted);
   std::erase_if(files, [&](const Listed& file) { return !glob.Matches(file.path); });

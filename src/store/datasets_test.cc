@@ -175,6 +175,10 @@ TEST_F(DataTest, AFolderIsReadAnewAndLinksDoNotLeaveIt) {
   EXPECT_EQ(ROOST_VALUE(Find({{"disk", "d", ""}})).files.size(), 3U);
   const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
   EXPECT_ERROR(FileInFolder(disk, "d/out"), ErrorCode::kNotFound, "d/out");
+  fs::create_symlink("/etc", root / "away");
+  for (const char* path : {"away", "away/passwd", "away/*", "away/pass*"}) {
+    EXPECT_ERROR(Find({{"disk", path, ""}}), ErrorCode::kInvalidArgument, path);
+  }
   EXPECT_ERROR(FileInFolder(disk, "../x"), ErrorCode::kNotFound, "x");
 }
 
