@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/strings.h"
 #include "spec/glob.h"
+#include "spec/shown_address.h"
 #include "store/blobs.h"
 #include "store/data_folder.h"
 #include "store/store.h"
@@ -149,6 +151,21 @@ std::string PlaceName(const DatasetPath& path) {
   return path.place.url.empty() ? path.place.datastore : "downloaded files";
 }
 
+// Of two addresses with one last name, one would be lost.
+Status CheckAddresses(std::vector<DatasetPath> paths) {
+  std::map<std::string, const DatasetPath*> by_name;
+  for (DatasetPath& path : paths) {
+    if (path.place.url.empty()) continue;
+    const std::string name = FromAddress(&path).path;
+    const DatasetPath& first = *by_name.emplace(name, &path).first->second;
+    if (first.digest == path.digest) continue;
+    return Invalid("paths", spec::ShownAddress(first.place.url) + " and " +
+                                spec::ShownAddress(path.place.url) + " would both be the file '" +
+                                name + "' of the dataset. Make a dataset of each.");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<fs::path> FileInFolder(const Datastore& datastore, const std::string& path) {
@@ -226,6 +243,7 @@ Result<FoundData> FindData(const Datastores& datastores, const Datasets& dataset
 
 Result<Datasets::Created> MakeDataset(Store& store, std::vector<DatasetPath> paths,
                                       NewDataset asked) {
+  ROOST_TRY(CheckAddresses(paths));
   ROOST_ASSIGN(FoundData found, FindData(store.datastores(), std::move(paths)));
   asked.paths = std::move(found.paths);
   asked.file_count = static_cast<std::int64_t>(found.files.size());

@@ -198,6 +198,21 @@ TEST_F(DataTest, TwoPlacesStandBesideEachOther) {
               ElementsAre("disk/a", "workspaceblobstore/a"));
 }
 
+TEST_F(DataTest, AddressesWithOneLastNameAreRefusedUnlessTheyAreTheSame) {
+  const auto path = [&](const std::string& url, const std::string& content) {
+    const auto blob = ROOST_VALUE(store->blobs().Put(content));
+    return DatasetPath{{"", "", url}, "", blob.digest, blob.size};
+  };
+  EXPECT_ERROR(
+      MakeDataset(*store, {path("http://a/x.csv", "1"), path("http://u:p@b/x.csv?sig=s", "2")}, {}),
+      ErrorCode::kInvalidArgument,
+      "http://a/x.csv and http://b/x.csv would both be the file 'x.csv'");
+  const auto made = ROOST_VALUE(MakeDataset(
+      *store, {path("http://a/x.csv", "1"), path("http://b/x.csv", "1"), path("http://b/y", "2")},
+      {}));
+  EXPECT_EQ(made.dataset.file_count, 2);
+}
+
 TEST_F(DataTest, TheSameDataIsTheSameDatasetAndAnotherOneANewVersion) {
   Put("a/1", "1");
   const auto unnamed = ROOST_VALUE(Make("", {{kStore, "a", ""}}));
