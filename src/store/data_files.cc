@@ -245,6 +245,15 @@ Result<Datasets::Created> MakeDataset(Store& store, std::vector<DatasetPath> pat
                                       NewDataset asked) {
   ROOST_TRY(CheckAddresses(paths));
   ROOST_ASSIGN(FoundData found, FindData(store.datastores(), std::move(paths)));
+  const bool has_address = std::any_of(found.paths.begin(), found.paths.end(),
+                                       [](const DatasetPath& p) { return !p.place.url.empty(); });
+  if (has_address && !found.pinned) {
+    // Nothing would keep what the addresses gave: such a dataset has no list of contents.
+    return Invalid(
+        "paths",
+        "A dataset cannot have both addresses and files of a datastore that is a folder. "
+        "Make a dataset of each.");
+  }
   asked.paths = std::move(found.paths);
   asked.file_count = static_cast<std::int64_t>(found.files.size());
   asked.bytes = found.bytes;

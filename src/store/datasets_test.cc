@@ -213,6 +213,18 @@ TEST_F(DataTest, AddressesWithOneLastNameAreRefusedUnlessTheyAreTheSame) {
   EXPECT_EQ(made.dataset.file_count, 2);
 }
 
+TEST_F(DataTest, AddressesDoNotStandBesideFoldersWhoseFilesNobodyKeeps) {
+  MakeFolder("disk", {{"a", "2"}});
+  Put("a", "1");
+  const auto blob = ROOST_VALUE(store->blobs().Put("from afar"));
+  const DatasetPath address{{"", "", "http://a/x.csv"}, "", blob.digest, blob.size};
+  const DatasetPath on_disk{{"disk", "a", ""}, "", {}, 0};
+  const DatasetPath kept{{kStore, "a", ""}, "", {}, 0};
+  EXPECT_ERROR(MakeDataset(*store, {address, on_disk}, {}), ErrorCode::kInvalidArgument,
+               "both addresses and files");
+  EXPECT_EQ(ROOST_VALUE(MakeDataset(*store, {address, kept}, {})).dataset.file_count, 2);
+}
+
 TEST_F(DataTest, TheSameDataIsTheSameDatasetAndAnotherOneANewVersion) {
   Put("a/1", "1");
   const auto unnamed = ROOST_VALUE(Make("", {{kStore, "a", ""}}));
