@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "spec/snapshot.h"
 #include "store/blobs.h"
+#include "store/mount_trees.h"
 
 namespace roost::engine {
 namespace {
@@ -97,7 +98,7 @@ Result<fs::path> MakeTree(store::Store& store, const std::string& name,
     return tree;
   }
   ROOST_TRY(MakeFolders(folder, 0700));
-  const fs::path unfinished = folder / ("tmp-" + RandomHex(8));
+  const fs::path unfinished = folder / store::UnfinishedTree(name);
   ROOST_TRY(MakeFolders(unfinished));
   Status made = FillTree(store, files, kind, unfinished, stop);
   if (made && kind == TreeFiles::kOwnCopies) made = WriteFileAtomic(MarkOf(tree), "");
