@@ -306,6 +306,20 @@ TEST_F(RunDataTest, AnOutputThatWouldReplaceAnotherFileFailsTheRunAndStays) {
   EXPECT_EQ(RunToEnd(definition).state, spec::RunState::kCompleted);
 }
 
+TEST_F(RunDataTest, NothingIsRegisteredWhenALaterOutputFailsTheRun) {
+  Put("taken/x", "old");
+  spec::RunDefinition definition = Command("echo 1 > $first/x; echo 2 > $second/x");
+  definition.outputs["first"].register_as = spec::RegisterAs{"results", "", {}};
+  definition.outputs["second"].path = "taken";
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_FALSE(world_.store->datasets().Get("results", std::nullopt));
+  const auto items = DataOf(run);
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0].name, "first");
+  EXPECT_NE(items[0].dataset_id, "");
+}
+
 TEST_F(RunDataTest, DataThatIsNotThereIsRefusedAtSubmit) {
   spec::RunDefinition definition = Command("true");
   definition.inputs["a"].dataset = "nobody";
