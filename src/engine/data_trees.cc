@@ -146,7 +146,12 @@ Status LinkFiles(const fs::path& tree, const std::vector<store::DataFile>& files
     ROOST_TRY(CheckPath(file));
     const fs::path target = to / file.path;
     ROOST_TRY(MakeFolderOf(target, &made));
-    if (symlink((tree / file.path).c_str(), target.c_str()) != 0) {
+    const fs::path source = tree / file.path;
+    bool linked = symlink(source.c_str(), target.c_str()) == 0;
+    if (!linked && errno == EEXIST && unlink(target.c_str()) == 0) {
+      linked = symlink(source.c_str(), target.c_str()) == 0;
+    }
+    if (!linked) {
       return Fail(ErrnoError("linking " + target.string(), errno));
     }
   }

@@ -320,6 +320,49 @@ TEST_F(RunDataTest, NothingIsRegisteredWhenALaterOutputFailsTheRun) {
   EXPECT_NE(items[0].dataset_id, "");
 }
 
+TEST_F(RunDataTest, FilesThatAreThereAreReplacedOnWishOnly) {
+  Put("birds/a", "new");
+  spec::RunDefinition definition = Command("cat data/a data/b");
+  definition.snapshot = world_.Snapshot({{"data/a", "old"}, {"data/b", "kept"}});
+  spec::RunInput& input = definition.inputs["in"];
+  input.mode = spec::InputMode::kMount;
+  input.place = {spec::kBlobDatastore, "birds", ""};
+  input.path_on_compute = "data";
+  const store::Run refused = RunToEnd(definition);
+  EXPECT_EQ(refused.state, spec::RunState::kFailed);
+  EXPECT_THAT(refused.reason, HasSubstr("is in the submitted folder already"));
+
+  input.overwrite = true;
+  for (const MountMeans means : {MountMeans::kLinks, MountMeans::kCopy}) {
+    const spec::RunLayout layout(world_.store->data_folder(), refused.id, 7);
+    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+    ASSERT_TRUE(MakeFolders(layout.log_folder()));
+    ASSERT_TRUE(MakeFolders(layout.working_folder() / "data"));
+    WriteText(layout.working_folder() / "data/a", "old");
+    const Status prepared = PrepareRunData(
+        *world_.store, {refused.key, layout, definition, means, false, [] { return false; }});
+    ASSERT_TRUE(prepared) << prepared.error().message;
+    EXPECT_EQ(*ReadFile(layout.working_folder() / "data/a"), "new");
+    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
+  }
+}
+
+TEST_F(RunDataTest, AnInputInsideAnotherIsRefusedAtSubmit) {
+  Put("a", "1");
+  spec::RunDefinition definition = Command("true");
+  for (const auto& [name, path] : {std::pair{"a", "data"}, std::pair{"b", "data/b"},
+                                   std::pair{"c", "database"}, std::pair{"d", "data"}}) {
+    definition.inputs[name].place = {spec::kBlobDatastore, "a", ""};
+    definition.inputs[name].path_on_compute = path;
+  }
+  const auto refused = world_.engine->Submit(definition, "tester", "", "");
+  ASSERT_FALSE(refused);
+  std::vector<std::string> fields;
+  for (const Problem& problem : refused.error().details) fields.push_back(problem.field);
+  EXPECT_THAT(fields, ElementsAre("inputs.b.path_on_compute", "inputs.b.path_on_compute",
+                                  "inputs.d.path_on_compute"));
+}
+
 TEST_F(RunDataTest, DataThatIsNotThereIsRefusedAtSubmit) {
   spec::RunDefinition definition = Command("true");
   definition.inputs["a"].dataset = "nobody";
