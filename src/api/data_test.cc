@@ -199,6 +199,21 @@ TEST_F(DataApiTest, AnAddressIsFetchedOnce) {
   EXPECT_THAT(refused.body, HasSubstr("could not be fetched"));
 }
 
+TEST_F(DataApiTest, AnAddressKeepsItsSecretsAndStaysAnAddress) {
+  const auto make = [&](const std::string& url) {
+    return Post("/api/v1/datasets", json{{"paths", {{{"url", url}}}}}.dump());
+  };
+  const std::string host = "127.0.0.1:" + std::to_string(server->port());
+  EXPECT_EQ(make("http://u:p@" + host + "/healthz?a=1&b=2").status, 201);
+  const Answer refused = make("http://u:hidden@" + host + "/no?sig=secret");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("http://" + host + "/no could not be fetched"));
+  EXPECT_THAT(refused.body, testing::Not(HasSubstr("hidden")));
+  EXPECT_THAT(refused.body, testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(make("http://x/\nurl = \"file:///etc/passwd\"").body,
+              HasSubstr("must not have control characters"));
+}
+
 TEST_F(DataApiTest, ARunsTokenReadsAndUploadsButChangesNoDatastore) {
   const std::string run = Submit();
   const std::string launch = Begin(run);

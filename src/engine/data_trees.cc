@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "spec/snapshot.h"
 #include "store/blobs.h"
+#include "store/mount_trees.h"
 
 namespace roost::engine {
 namespace {
@@ -97,7 +98,7 @@ Result<fs::path> MakeTree(store::Store& store, const std::string& name,
     return tree;
   }
   ROOST_TRY(MakeFolders(folder, 0700));
-  const fs::path unfinished = folder / ("tmp-" + RandomHex(8));
+  const fs::path unfinished = folder / store::UnfinishedTree(name);
   ROOST_TRY(MakeFolders(unfinished));
   Status made = FillTree(store, files, kind, unfinished, stop);
   if (made && kind == TreeFiles::kOwnCopies) made = WriteFileAtomic(MarkOf(tree), "");
@@ -145,7 +146,12 @@ Status LinkFiles(const fs::path& tree, const std::vector<store::DataFile>& files
     ROOST_TRY(CheckPath(file));
     const fs::path target = to / file.path;
     ROOST_TRY(MakeFolderOf(target, &made));
-    if (symlink((tree / file.path).c_str(), target.c_str()) != 0) {
+    const fs::path source = tree / file.path;
+    bool linked = symlink(source.c_str(), target.c_str()) == 0;
+    if (!linked && errno == EEXIST && unlink(target.c_str()) == 0) {
+      linked = symlink(source.c_str(), target.c_str()) == 0;
+    }
+    if (!linked) {
       return Fail(ErrnoError("linking " + target.string(), errno));
     }
   }

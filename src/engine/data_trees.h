@@ -32,7 +32,7 @@ Result<fs::path> MakeTree(store::Store& store, const std::string& name,
 // Writes the files below `to`, each with an inode of its own (a reflink where possible).
 Status CopyFiles(store::Store& store, const std::vector<store::DataFile>& files, const fs::path& to,
                  const std::function<bool()>& stop);
-// Makes `to` a folder of links to the files of a tree.
+// Makes `to` a folder of links to the files of a tree, in the place of files that are there.
 Status LinkFiles(const fs::path& tree, const std::vector<store::DataFile>& files,
                  const fs::path& to);
 

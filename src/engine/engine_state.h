@@ -16,6 +16,7 @@
 #include "engine/finalize.h"
 #include "engine/outcome.h"
 #include "engine/queue.h"
+#include "engine/run_data.h"
 #include "engine/run_end_hook.h"
 #include "engine/run_inputs.h"
 #include "engine/watch_logs.h"
@@ -52,6 +53,7 @@ struct LiveRun {
   int attempt = 0;                                                 // being prepared or launched
   std::string launch_id;  // of this attempt; empty: none yet
   bool launch_recorded = false;
+  RunDataPlan data_plan;  // from kLaunching on
   LaunchEnd end;
   Outcome outcome;
   std::shared_ptr<LogWatch> log_watch;  // while its processes run

@@ -105,7 +105,10 @@ Result<Outcome> FinalizeRun(store::Store& store, const FinalizeJob& job) {
   // The shim's own copy of its program is the largest file of a finished launch.
   std::error_code ignored;
   fs::remove(job.layout.launch_folder() / spec::launch_files::kShim, ignored);
-  if (Status removed = RemoveTree(job.layout.scratch_folder()); !removed) {
+  // The plan first: without it another pass does not look for outputs that were kept already.
+  Status removed = RemoveDataPlan(job.layout);
+  if (removed) removed = RemoveTree(job.layout.scratch_folder());
+  if (!removed) {
     LogWarning("scratch_not_removed", {{"folder", job.layout.scratch_folder().string()},
                                        {"why", removed.error().message}});
   }

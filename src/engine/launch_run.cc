@@ -52,6 +52,16 @@ void Engine::State::OnPrepared(RunKey key, int attempt, const Status& prepared) 
     return FailToStart(key, "StartFailed",
                        "The working folder could not be made: " + prepared.error().message);
   }
+  auto plan = ReadDataPlan(LayoutOf(*live));
+  const bool has_data = !live->definition.inputs.empty() || !live->definition.outputs.empty();
+  if (plan && has_data && plan->values.empty()) {
+    plan = Fail(ErrorCode::kInternal, "its file is gone");
+  }
+  if (!plan) {
+    return FailToStart(key, "StartFailed",
+                       "What was prepared of the run's data is not known: " + plan.error().message);
+  }
+  live->data_plan = std::move(*plan);
   live->phase = Phase::kLaunching;
   Launch(key);
 }
@@ -98,12 +108,9 @@ spec::LaunchRequest Engine::State::MakeRequest(const LiveRun& live,
   request.attempt = live.attempt;
   request.environment =
       MakeRunEnvironment(live.run, live.definition, layout, identity, CurrentEnvironment());
-  const auto data = ReadDataPlan(layout);
-  if (!data) LogError("data_plan_unreadable", {{"why", data.error().message}});
-  if (data) AddDataVariables(*data, &request.environment);
-  if (data) request.mounts = data->mounts;
-  const spec::RunDefinition definition =
-      data ? WithDataPaths(live.definition, *data) : live.definition;
+  AddDataVariables(live.data_plan, &request.environment);
+  request.mounts = live.data_plan.mounts;
+  const spec::RunDefinition definition = WithDataPaths(live.definition, live.data_plan);
   request.argv = MakeRunArguments(definition, identity.python, request.environment);
   request.working_folder = layout.working_folder().string();
   request.log_file = (layout.log_folder() / fs::path(spec::kDriverLog).filename()).string();
@@ -178,10 +185,7 @@ void Engine::State::FailToStart(RunKey key, const char* code, const std::string&
   live->phase = Phase::kFinishing;
   live->outcome = {spec::RunState::kFailed, why, ErrorJson(code, why)};
   collectors.Post([this, key, layout = LayoutOf(*live)] {
-    RemoveDataLinks(layout);
-    if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
-      LogWarning("scratch_not_removed", {{"why", removed.error().message}});
-    }
+    RemovePrepared(layout);
     loop.Post([this, key] { Finish(key); });
   });
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "engine/run_inputs.h"
 #include "store/blobs.h"
 #include "store/snapshots.h"
 
@@ -31,6 +32,7 @@ Status CopySnapshot(store::Store& store, const Digest& snapshot, const fs::path&
 
 // The log of the environment's build is the attempt's first part, written before this.
 Status RemoveAllButBuildLog(const spec::RunLayout& layout) {
+  RemoveDataLinks(layout);
   ROOST_TRY(RemoveTree(layout.launch_folder()));
   ROOST_TRY(RemoveTree(layout.scratch_folder()));
   std::error_code missing;

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "engine/engine_test_support.h"
+#include "store/datasets.h"
 
 namespace roost::engine {
 namespace {
@@ -135,6 +136,24 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, ClusterKillTest,
                          testing::Values("created", "preparing", "launch_recorded", "launched",
                                          "running", "end_recorded", "finalizing", "finished"),
                          [](const auto& step) { return std::string(step.param); });
+
+TEST_F(RecoverKillTest, OutputsThatWereKeptAreNotMissedAfterADeath) {
+  LetServerDieAt("scratch_removed", [&](EngineWorld& world) {
+    spec::RunDefinition definition = EngineWorld::Command("echo kept > $result/a");
+    definition.outputs["result"].register_as = spec::RegisterAs{"results", "", {}};
+    world.Submit(definition);
+  });
+  EngineWorld world(Data());
+  world.StartForReal();
+  const auto runs = world.store->runs().Search({});
+  ASSERT_TRUE(runs);
+  ASSERT_EQ(runs->runs.size(), 1U);
+  const store::Run done = world.AwaitEnd(runs->runs.front().id);
+  EXPECT_EQ(done.state, RunState::kCompleted) << done.reason;
+  const auto versions = world.store->datasets().Versions("results");
+  ASSERT_TRUE(versions);
+  EXPECT_EQ(versions->size(), 1U);
+}
 
 using CancelKillTest = RecoverKillTest;
 

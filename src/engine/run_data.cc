@@ -1,7 +1,10 @@
 #include "engine/run_data.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -98,6 +101,13 @@ Result<RunDataPlan> ReadDataPlan(const spec::RunLayout& layout) {
                 layout.data_plan_file().string() + " cannot be read: " + error.what());
   }
   return plan;
+}
+
+Status RemoveDataPlan(const spec::RunLayout& layout) {
+  const fs::path file = layout.data_plan_file();
+  if (unlink(file.c_str()) == 0) return SyncFolder(file.parent_path());
+  if (errno == ENOENT) return {};
+  return Fail(ErrnoError("removing " + file.string(), errno));
 }
 
 void AddDataVariables(const RunDataPlan& plan, EnvironmentMap* to) {

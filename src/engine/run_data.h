@@ -28,6 +28,8 @@ struct RunDataPlan {
 Status WriteDataPlan(const spec::RunLayout& layout, const RunDataPlan& plan);
 // A run without data has none; then the plan is empty.
 Result<RunDataPlan> ReadDataPlan(const spec::RunLayout& layout);
+// Lasting when it returns; a plan that is not there is fine.
+Status RemoveDataPlan(const spec::RunLayout& layout);
 
 // AZUREML_DATAREFERENCE_<name> and its kin. <name> and <NAME> alone never replace a variable that
 // is there.

@@ -191,6 +191,77 @@ TEST_F(RunDataTest, DirectGivesTheId) {
   EXPECT_EQ(Log(RunToEnd(definition)), dataset.id + "\n");
 }
 
+TEST(RunDataPlanFile, ARunWhosePlanIsGoneOrTornIsNotStarted) {
+  for (const bool torn : {false, true}) {
+    TempFolder folder;
+    EngineWorld world(folder.path() / "data");
+    world.options.after_step = [&](std::string_view done) {
+      if (done != "prepared") return;
+      for (const auto& entry : fs::recursive_directory_iterator(folder.path() / "data/runs")) {
+        if (entry.path().filename() != "data.json") continue;
+        if (torn) WriteText(entry.path(), "{");
+        if (!torn) fs::remove(entry.path());
+        break;
+      }
+    };
+    world.StartForReal();
+    spec::RunDefinition definition = EngineWorld::Command("echo started");
+    definition.outputs["result"].path = "kept";
+    const store::Run run = world.AwaitEnd(world.Submit(definition).id);
+    EXPECT_EQ(run.state, spec::RunState::kFailed);
+    EXPECT_THAT(run.reason, HasSubstr("the run's data is not known"));
+    EXPECT_THAT(run.error_json, HasSubstr("StartFailed"));
+    EXPECT_FALSE(world.store->launches().Newest(run.key));
+  }
+}
+
+TEST(RunDataAgain, AnAttemptThatNeverRanLeavesNeitherCopiesNorLinks) {
+  TempFolder folder;
+  EngineWorld world(folder.path() / "data");
+  world.StartWithFake();
+  const auto blob = world.store->blobs().Put("1");
+  ASSERT_TRUE(blob);
+  ASSERT_TRUE(world.store->datastores().AddFiles(spec::kBlobDatastore,
+                                                 {{"a", blob->digest, blob->size, 0}},
+                                                 store::Datastores::Overwrite::kReplace));
+  const fs::path place = folder.path() / "place";
+  spec::RunDefinition definition = EngineWorld::Command("true");
+  spec::RunInput& input = definition.inputs["in"];
+  input.mode = spec::InputMode::kDownload;
+  input.place = {spec::kBlobDatastore, "a", ""};
+  input.path_on_compute = place.string();
+  const RunId id = world.Submit(definition).id;
+  const spec::LaunchRequest request = world.AwaitLaunch(id);
+  const spec::RunLayout first = world.Layout(world.Get(id));
+  EXPECT_EQ(*ReadFile(place / "a"), "1");
+
+  spec::Claim fence;
+  fence.launch_id = request.launch_id;
+  WriteText(first.launch_folder() / spec::launch_files::kClaim, ToJsonText(fence));
+  world.OnLoop([&] { world.fake->Lose(request.launch_id, "the machine was restarted"); });
+  ASSERT_TRUE(world.WaitUntil([&] { return world.Get(id).attempt == 2; })) << world.Get(id).reason;
+  EXPECT_FALSE(fs::exists(first.scratch_folder()));
+  EXPECT_EQ(fs::read_symlink(place), world.Layout(world.Get(id)).inputs_folder() / "in");
+}
+
+TEST_F(RunDataTest, APreparationThatFailsTakesItsLinksAway) {
+  Put("a", "1");
+  const fs::path place = folder_.path() / "place";
+  const fs::path taken = folder_.path() / "taken";
+  WriteText(taken, "of somebody else");
+  spec::RunDefinition definition = Command("true");
+  for (const auto& [name, path] : {std::pair{"first", place}, std::pair{"second", taken}}) {
+    definition.inputs[name].mode = spec::InputMode::kDownload;
+    definition.inputs[name].place = {spec::kBlobDatastore, "a", ""};
+    definition.inputs[name].path_on_compute = path.string();
+  }
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_THAT(run.reason, HasSubstr("is there already on this machine"));
+  EXPECT_FALSE(fs::is_symlink(place));
+  EXPECT_EQ(*ReadFile(taken), "of somebody else");
+}
+
 TEST_F(RunDataTest, OutputsAreKeptAndRegisteredWhenTheRunIsCompleted) {
   spec::RunDefinition definition = Command(
       "echo 1 > DatasetOutputConfig:result/a.csv && mkdir -p $result/sub && echo 2 > "
@@ -234,6 +305,63 @@ TEST_F(RunDataTest, AnOutputThatWouldReplaceAnotherFileFailsTheRunAndStays) {
   EXPECT_EQ(*ReadFile(Layout(run).data_outputs_folder() / "result/a"), "new\n");
   definition.outputs["result"].overwrite = true;
   EXPECT_EQ(RunToEnd(definition).state, spec::RunState::kCompleted);
+}
+
+TEST_F(RunDataTest, NothingIsRegisteredWhenALaterOutputFailsTheRun) {
+  Put("taken/x", "old");
+  spec::RunDefinition definition = Command("echo 1 > $first/x; echo 2 > $second/x");
+  definition.outputs["first"].register_as = spec::RegisterAs{"results", "", {}};
+  definition.outputs["second"].path = "taken";
+  const store::Run run = RunToEnd(definition);
+  EXPECT_EQ(run.state, spec::RunState::kFailed);
+  EXPECT_FALSE(world_.store->datasets().Get("results", std::nullopt));
+  const auto items = DataOf(run);
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0].name, "first");
+  EXPECT_NE(items[0].dataset_id, "");
+}
+
+TEST_F(RunDataTest, FilesThatAreThereAreReplacedOnWishOnly) {
+  Put("birds/a", "new");
+  spec::RunDefinition definition = Command("cat data/a data/b");
+  definition.snapshot = world_.Snapshot({{"data/a", "old"}, {"data/b", "kept"}});
+  spec::RunInput& input = definition.inputs["in"];
+  input.mode = spec::InputMode::kMount;
+  input.place = {spec::kBlobDatastore, "birds", ""};
+  input.path_on_compute = "data";
+  const store::Run refused = RunToEnd(definition);
+  EXPECT_EQ(refused.state, spec::RunState::kFailed);
+  EXPECT_THAT(refused.reason, HasSubstr("is in the submitted folder already"));
+
+  input.overwrite = true;
+  for (const MountMeans means : {MountMeans::kLinks, MountMeans::kCopy}) {
+    const spec::RunLayout layout(world_.store->data_folder(), refused.id, 7);
+    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+    ASSERT_TRUE(MakeFolders(layout.log_folder()));
+    ASSERT_TRUE(MakeFolders(layout.working_folder() / "data"));
+    WriteText(layout.working_folder() / "data/a", "old");
+    const Status prepared = PrepareRunData(
+        *world_.store, {refused.key, layout, definition, means, false, [] { return false; }});
+    ASSERT_TRUE(prepared) << prepared.error().message;
+    EXPECT_EQ(*ReadFile(layout.working_folder() / "data/a"), "new");
+    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
+  }
+}
+
+TEST_F(RunDataTest, AnInputInsideAnotherIsRefusedAtSubmit) {
+  Put("a", "1");
+  spec::RunDefinition definition = Command("true");
+  for (const auto& [name, path] : {std::pair{"a", "data"}, std::pair{"b", "data/b"},
+                                   std::pair{"c", "database"}, std::pair{"d", "data"}}) {
+    definition.inputs[name].place = {spec::kBlobDatastore, "a", ""};
+    definition.inputs[name].path_on_compute = path;
+  }
+  const auto refused = world_.engine->Submit(definition, "tester", "", "");
+  ASSERT_FALSE(refused);
+  std::vector<std::string> fields;
+  for (const Problem& problem : refused.error().details) fields.push_back(problem.field);
+  EXPECT_THAT(fields, ElementsAre("inputs.b.path_on_compute", "inputs.b.path_on_compute",
+                                  "inputs.d.path_on_compute"));
 }
 
 TEST_F(RunDataTest, DataThatIsNotThereIsRefusedAtSubmit) {

@@ -66,6 +66,30 @@ const char* Word(MountMeans means) {
   return means == MountMeans::kBind ? "bind" : means == MountMeans::kLinks ? "links" : "copy";
 }
 
+bool IsWithin(const std::string& path, const std::string& folder) {
+  return path == folder || path.starts_with(folder == "/" ? folder : folder + "/");
+}
+
+// One input's files would lie in another's, which may be read-only.
+void CheckPlacesOnCompute(const std::map<std::string, RunInput>& inputs,
+                          std::vector<Problem>* problems) {
+  const auto has_place = [](const RunInput& input) {
+    return !input.path_on_compute.empty() && input.mode != InputMode::kDirect;
+  };
+  for (const auto& [name, input] : inputs) {
+    if (!has_place(input)) continue;
+    for (const auto& [other, its] : inputs) {
+      if (name == other || !has_place(its)) continue;
+      if (!IsWithin(input.path_on_compute, its.path_on_compute)) continue;
+      if (input.path_on_compute == its.path_on_compute && name < other) continue;  // said once
+      problems->push_back(
+          {"inputs." + name + ".path_on_compute",
+           fmt::format("'{}' is where the input '{}' is, or in it; choose another place",
+                       input.path_on_compute, other)});
+    }
+  }
+}
+
 // Prepares one run's data, input by input.
 class Preparation {
  public:
@@ -126,6 +150,7 @@ class Preparation {
       ROOST_ASSIGN(tree, MakeTree(store_, item.tree, found.files, kind, job_.stop));
     }
     if (means == MountMeans::kBind) {
+      ROOST_TRY(CheckFree(input, target));  // a mount hides what is below it
       ROOST_TRY(MakeFolders(target));
       plan_.mounts.push_back({tree.string(), target.string()});
     } else {
@@ -179,20 +204,28 @@ class Preparation {
     return job_.layout.working_folder() / path_on_compute;
   }
 
+  static Status CheckFree(const RunInput& input, const fs::path& target) {
+    std::error_code error;
+    const bool empty = !fs::exists(target, error) ||
+                       (fs::is_directory(target, error) && fs::is_empty(target, error));
+    if (empty || input.overwrite) return {};
+    const char* const where = input.path_on_compute.starts_with('/')
+                                  ? "has files on this machine already"
+                                  : "is in the submitted folder already";
+    return Fail(ErrorCode::kConflict,
+                fmt::format("'{}' {}; choose another path_on_compute, or set overwrite",
+                            input.path_on_compute, where));
+  }
+
   // Where files are written that shall be seen at `target`: there, or in the scratch folder with a
   // link to it when the target is outside.
   Result<fs::path> PlaceFor(const std::string& name, const RunInput& input,
                             const fs::path& target) {
-    std::error_code error;
     if (!input.path_on_compute.starts_with('/')) {
-      const bool empty = !fs::exists(target, error) ||
-                         (fs::is_directory(target, error) && fs::is_empty(target, error));
-      if (empty || input.overwrite) return target;
-      return Fail(ErrorCode::kConflict,
-                  fmt::format("'{}' is in the submitted folder already; choose another "
-                              "path_on_compute, or set overwrite",
-                              input.path_on_compute));
+      ROOST_TRY(CheckFree(input, target));
+      return target;
     }
+    std::error_code error;
     const fs::path place = job_.layout.inputs_folder() / name;
     const fs::path ours = store_.data_folder() / "runs";
     if (fs::is_symlink(target, error) &&
@@ -207,10 +240,15 @@ class Preparation {
                               target.string()));
     }
     ROOST_TRY(MakeFolders(target.parent_path()));
-    if (symlink(place.c_str(), target.c_str()) != 0) {
-      return Fail(ErrnoError("linking " + target.string(), errno));
-    }
+    // Noted first: whatever happens from here on, the link is found again.
     plan_.links.push_back(target.string());
+    ROOST_TRY(WriteDataPlan(job_.layout, plan_));
+    if (symlink(place.c_str(), target.c_str()) != 0) {
+      const Error why = ErrnoError("linking " + target.string(), errno);
+      plan_.links.pop_back();  // it is somebody else's
+      ROOST_TRY(WriteDataPlan(job_.layout, plan_));
+      return Fail(why);
+    }
     return place;
   }
 
@@ -254,6 +292,7 @@ MountMeans FindMountMeans(const fs::path& data_folder) {
 
 Status CheckRunData(store::Store& store, spec::RunDefinition* definition,
                     std::vector<Problem>* problems) {
+  CheckPlacesOnCompute(definition->inputs, problems);
   for (const auto& [name, input] : definition->inputs) {
     const std::string field = "inputs." + name;
     if (input.dataset.empty()) {
@@ -306,6 +345,14 @@ void RemoveDataLinks(const spec::RunLayout& layout) {
   std::error_code error;
   for (const std::string& link : plan->links) {
     if (fs::is_symlink(link, error)) fs::remove(link, error);
+  }
+}
+
+void RemovePrepared(const spec::RunLayout& layout) {
+  RemoveDataLinks(layout);
+  if (const Status removed = RemoveTree(layout.scratch_folder()); !removed) {
+    LogWarning("scratch_not_removed",
+               {{"folder", layout.scratch_folder().string()}, {"why", removed.error().message}});
   }
 }
 

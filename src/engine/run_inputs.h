@@ -48,5 +48,7 @@ Status PrepareRunData(store::Store& store, const PrepareDataJob& job);
 
 // Takes away what a run's data left outside of its scratch folder.
 void RemoveDataLinks(const spec::RunLayout& layout);
+// The same and the scratch folder: all that was prepared for an attempt that never ran.
+void RemovePrepared(const spec::RunLayout& layout);
 
 }  // namespace roost::engine

@@ -56,34 +56,58 @@ class OutputKeeper {
 
   Result<std::vector<std::string>> Run() {
     ROOST_ASSIGN(const RunDataPlan plan, ReadDataPlan(job_.layout));
+    std::vector<Uploaded> all;
     for (const auto& [name, output] : job_.definition.outputs) {
       const auto folder = plan.output_folders.find(name);
-      if (folder == plan.output_folders.end()) continue;  // it was never prepared
-      const Status kept = Keep(name, output, folder->second);
-      if (!kept && IsForLater(kept.error())) return Fail(kept.error());
-      if (!kept) {
-        problems_.push_back(
-            fmt::format("the output '{}' could not be kept: {}", name, kept.error().message));
+      if (folder == plan.output_folders.end()) continue;  // never prepared, or kept already
+      Uploaded uploaded{name, &output, Destination(output, name, run_id_), folder->second, 0};
+      const auto count = Upload(output, uploaded.path, uploaded.folder);
+      if (count) {
+        uploaded.count = *count;
+        all.push_back(std::move(uploaded));
+      } else {
+        ROOST_TRY(Note(name, count.error()));
+      }
+    }
+    // Only now: the outputs of a run that one of them fails are not registered.
+    const bool may_register = completed_ && problems_.empty();
+    for (const Uploaded& output : all) {
+      if (const Status described = Describe(output, may_register); !described) {
+        ROOST_TRY(Note(output.name, described.error()));
       }
     }
     return std::move(problems_);
   }
 
  private:
-  Status Keep(const std::string& name, const spec::RunOutput& output, const fs::path& folder) {
-    const std::string path = Destination(output, name, run_id_);
+  struct Uploaded {
+    std::string name;
+    const spec::RunOutput* output;
+    std::string path;  // in the datastore
+    fs::path folder;
+    std::size_t count;  // files
+  };
+
+  Status Note(const std::string& name, const Error& error) {
+    if (IsForLater(error)) return Fail(error);
+    problems_.push_back(fmt::format("the output '{}' could not be kept: {}", name, error.message));
+    return {};
+  }
+
+  // Its dataset and its lineage.
+  Status Describe(const Uploaded& uploaded, bool may_register) {
+    const spec::RunOutput& output = *uploaded.output;
     store::RunDataItem item;
     item.is_output = true;
-    item.name = name;
+    item.name = uploaded.name;
     item.mode = ToString(output.mode);
     item.mechanism = "upload";
-    item.path_on_compute = folder.string();
+    item.path_on_compute = uploaded.folder.string();
     item.datastore = output.datastore;
-    item.path = path;
-    ROOST_ASSIGN(const std::size_t count, Upload(output, path, folder));
-    if (count > 0) {
+    item.path = uploaded.path;
+    if (uploaded.count > 0) {
       store::NewDataset asked;
-      if (completed_ && output.register_as) {
+      if (may_register && output.register_as) {
         asked.name = output.register_as->name;
         asked.description = output.register_as->description;
         asked.tags = output.register_as->tags;
@@ -91,7 +115,7 @@ class OutputKeeper {
       }
       store::DatasetPath place;
       place.place.datastore = output.datastore;
-      place.place.path = path;
+      place.place.path = uploaded.path;
       ROOST_ASSIGN(const auto made, MakeDataset(store_, {place}, asked));
       item.dataset_id = made.dataset.id;
       item.dataset_name = made.dataset.name;
@@ -118,9 +142,13 @@ class OutputKeeper {
       const store::Artifact& file = taken.artifacts[i];
       rows.push_back({file.path, file.digest, file.size, 0});
       if (rows.size() < spec::kMaxUploadFiles && i + 1 < taken.artifacts.size()) continue;
-      ROOST_TRY(AddToDatastore(store_, datastore, rows,
-                               output.overwrite ? store::Datastores::Overwrite::kReplace
-                                                : store::Datastores::Overwrite::kRefuse));
+      ROOST_ASSIGN(const auto added,
+                   AddToDatastore(store_, datastore, rows,
+                                  output.overwrite ? store::Datastores::Overwrite::kReplace
+                                                   : store::Datastores::Overwrite::kRefuse));
+      if (!added.missing.empty()) {
+        return Fail(ErrorCode::kUnavailable, "its contents were removed meanwhile");
+      }
       rows.clear();
     }
     return taken.artifacts.size();

@@ -81,6 +81,9 @@ void Engine::State::GiveBack(LiveRun& live) {
 void Engine::State::Requeue(RunKey key) {
   LiveRun* live = Find(key);
   if (live == nullptr) return;
+  // One that was being prepared when the server died has no launch yet, so no number of its own.
+  const bool prepared_only = live->run.state == spec::RunState::kPreparing;
+  const int attempt = prepared_only ? live->run.attempt + 1 : live->attempt;
   if (const Status moved =
           Move(*live, spec::RunState::kQueued, "Queued again: nothing had started");
       !moved) {
@@ -88,6 +91,10 @@ void Engine::State::Requeue(RunKey key) {
   }
   Step("requeued");
   LogInfo("run_requeued", {{"run", live->run.id.value()}});
+  // In the pool that prepares the next attempt, so before it.
+  PreparersOf(*live).Post([layout = spec::RunLayout(store.data_folder(), live->run.id, attempt)] {
+    RemovePrepared(layout);
+  });
   live->phase = Phase::kWaiting;
   live->launch_id.clear();
   live->launch_recorded = false;

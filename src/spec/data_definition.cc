@@ -218,6 +218,8 @@ void ReadDataPath(JsonReader& reader, DataPath* to) {
   }
   if (!to->url.empty() && !to->url.starts_with("http://") && !to->url.starts_with("https://")) {
     reader.AddProblem("url", "must begin with http:// or https://");
+  } else if (HasControlCharacters(to->url)) {
+    reader.AddProblem("url", "must not have control characters");
   }
 }
 

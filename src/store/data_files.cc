@@ -3,11 +3,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/strings.h"
 #include "spec/glob.h"
+#include "spec/shown_address.h"
 #include "store/blobs.h"
+#include "store/data_folder.h"
 #include "store/store.h"
 
 namespace roost::store {
@@ -92,6 +95,7 @@ Result<std::vector<Listed>> ListDisk(const Datastore& datastore, const std::stri
   if (!entries && entries.error().code == ErrorCode::kNotFound) return files;
   ROOST_TRY(entries);
   for (TreeEntry& entry : *entries) {
+    if (entry.path.ends_with(kPartEnding)) continue;
     files.push_back({below.empty() ? entry.path : below + "/" + entry.path,
                      entry.size,
                      {},
@@ -122,6 +126,8 @@ Result<std::vector<Listed>> FindOnDisk(const Datastore& datastore, DatasetPath* 
   if (wanted.empty()) return ListDisk(datastore, "");
   if (!spec::HasWildcard(wanted)) return std::vector<Listed>{};
   path->base = FolderOfWildcard(wanted);
+  // The folder may be a link that leaves the datastore.
+  if (!path->base.empty() && !FileInFolder(datastore, path->base)) return std::vector<Listed>{};
   ROOST_ASSIGN(std::vector<Listed> files, ListDisk(datastore, path->base));
   const spec::Glob glob(wanted);
   std::erase_if(files, [&](const Listed& file) { return !glob.Matches(file.path); });
@@ -143,6 +149,21 @@ Listed FromAddress(DatasetPath* path) {
 // Addresses with names of their own are apart from datastores, whose names have no blank.
 std::string PlaceName(const DatasetPath& path) {
   return path.place.url.empty() ? path.place.datastore : "downloaded files";
+}
+
+// Of two addresses with one last name, one would be lost.
+Status CheckAddresses(std::vector<DatasetPath> paths) {
+  std::map<std::string, const DatasetPath*> by_name;
+  for (DatasetPath& path : paths) {
+    if (path.place.url.empty()) continue;
+    const std::string name = FromAddress(&path).path;
+    const DatasetPath& first = *by_name.emplace(name, &path).first->second;
+    if (first.digest == path.digest) continue;
+    return Invalid("paths", spec::ShownAddress(first.place.url) + " and " +
+                                spec::ShownAddress(path.place.url) + " would both be the file '" +
+                                name + "' of the dataset. Make a dataset of each.");
+  }
+  return {};
 }
 
 }  // namespace
@@ -222,7 +243,17 @@ Result<FoundData> FindData(const Datastores& datastores, const Datasets& dataset
 
 Result<Datasets::Created> MakeDataset(Store& store, std::vector<DatasetPath> paths,
                                       NewDataset asked) {
+  ROOST_TRY(CheckAddresses(paths));
   ROOST_ASSIGN(FoundData found, FindData(store.datastores(), std::move(paths)));
+  const bool has_address = std::any_of(found.paths.begin(), found.paths.end(),
+                                       [](const DatasetPath& p) { return !p.place.url.empty(); });
+  if (has_address && !found.pinned) {
+    // Nothing would keep what the addresses gave: such a dataset has no list of contents.
+    return Invalid(
+        "paths",
+        "A dataset cannot have both addresses and files of a datastore that is a folder. "
+        "Make a dataset of each.");
+  }
   asked.paths = std::move(found.paths);
   asked.file_count = static_cast<std::int64_t>(found.files.size());
   asked.bytes = found.bytes;

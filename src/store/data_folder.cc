@@ -15,9 +15,6 @@
 namespace roost::store {
 namespace {
 
-// Files with this ending are ours and half written; no listing shows them.
-constexpr std::string_view kPart = ".roost-part";
-
 Error OtherContent(const Datastore& datastore, const std::string& path) {
   Error error{ErrorCode::kConflict,
               "The datastore " + datastore.name + " has a file '" + path +
@@ -60,7 +57,7 @@ Result<std::vector<FolderFile>> ListFolder(const Datastore& datastore, const std
   std::vector<FolderFile> files;
   for (const TreeEntry& entry : entries) {
     std::string path = below.empty() ? entry.path : below + "/" + entry.path;
-    if (!path.starts_with(prefix) || path <= after || path.ends_with(kPart)) continue;
+    if (!path.starts_with(prefix) || path <= after || path.ends_with(kPartEnding)) continue;
     files.push_back({std::move(path), entry.size, entry.modified_us});
   }
   std::sort(files.begin(), files.end(),
@@ -95,7 +92,7 @@ Result<fs::path> PartInFolder(const Datastore& datastore, const std::string& pat
     break;
   }
   ROOST_TRY(MakeFolders(target.parent_path()));
-  return target.parent_path() / ("." + RandomHex(6) + std::string(kPart));
+  return target.parent_path() / ("." + RandomHex(6) + std::string(kPartEnding));
 }
 
 Result<bool> MoveIntoFolder(const Datastore& datastore, const std::string& path,

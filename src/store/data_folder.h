@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,6 +14,9 @@ namespace roost::store {
 class Store;
 
 // Datastores that are folders of this machine.
+
+// Files with this ending are ours and half written; no listing shows them.
+inline constexpr std::string_view kPartEnding = ".roost-part";
 
 struct FolderFile {
   std::string path;

@@ -5,8 +5,10 @@
 
 #include "store/blobs.h"
 #include "store/data_files.h"
+#include "store/data_folder.h"
 #include "store/datastores.h"
 #include "store/maintenance.h"
+#include "store/mount_trees.h"
 #include "store/run_data.h"
 #include "store/store_test_fixture.h"
 
@@ -174,7 +176,20 @@ TEST_F(DataTest, AFolderIsReadAnewAndLinksDoNotLeaveIt) {
   EXPECT_EQ(ROOST_VALUE(Find({{"disk", "d", ""}})).files.size(), 3U);
   const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
   EXPECT_ERROR(FileInFolder(disk, "d/out"), ErrorCode::kNotFound, "d/out");
+  fs::create_symlink("/etc", root / "away");
+  for (const char* path : {"away", "away/passwd", "away/*", "away/pass*"}) {
+    EXPECT_ERROR(Find({{"disk", path, ""}}), ErrorCode::kInvalidArgument, path);
+  }
   EXPECT_ERROR(FileInFolder(disk, "../x"), ErrorCode::kNotFound, "x");
+}
+
+TEST_F(DataTest, AFileThatIsBeingWrittenIsNoPartOfAFolder) {
+  const fs::path root = MakeFolder("disk", {{"d/a", "1"}});
+  const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
+  EXPECT_OK(WriteFileAtomic(ROOST_VALUE(PartInFolder(disk, "d/b")), "half"));
+  EXPECT_THAT(Names({{"disk", "d", ""}}), ElementsAre("a"));
+  EXPECT_THAT(Names({{"disk", "d/*", ""}}), ElementsAre("a"));
+  EXPECT_THAT(Names({{"disk", "", ""}}), ElementsAre("d/a"));
 }
 
 TEST_F(DataTest, TwoPlacesStandBesideEachOther) {
@@ -182,6 +197,33 @@ TEST_F(DataTest, TwoPlacesStandBesideEachOther) {
   MakeFolder("disk", {{"a", "2"}});
   EXPECT_THAT(Names({{kStore, "a", ""}, {"disk", "a", ""}}),
               ElementsAre("disk/a", "workspaceblobstore/a"));
+}
+
+TEST_F(DataTest, AddressesWithOneLastNameAreRefusedUnlessTheyAreTheSame) {
+  const auto path = [&](const std::string& url, const std::string& content) {
+    const auto blob = ROOST_VALUE(store->blobs().Put(content));
+    return DatasetPath{{"", "", url}, "", blob.digest, blob.size};
+  };
+  EXPECT_ERROR(
+      MakeDataset(*store, {path("http://a/x.csv", "1"), path("http://u:p@b/x.csv?sig=s", "2")}, {}),
+      ErrorCode::kInvalidArgument,
+      "http://a/x.csv and http://b/x.csv would both be the file 'x.csv'");
+  const auto made = ROOST_VALUE(MakeDataset(
+      *store, {path("http://a/x.csv", "1"), path("http://b/x.csv", "1"), path("http://b/y", "2")},
+      {}));
+  EXPECT_EQ(made.dataset.file_count, 2);
+}
+
+TEST_F(DataTest, AddressesDoNotStandBesideFoldersWhoseFilesNobodyKeeps) {
+  MakeFolder("disk", {{"a", "2"}});
+  Put("a", "1");
+  const auto blob = ROOST_VALUE(store->blobs().Put("from afar"));
+  const DatasetPath address{{"", "", "http://a/x.csv"}, "", blob.digest, blob.size};
+  const DatasetPath on_disk{{"disk", "a", ""}, "", {}, 0};
+  const DatasetPath kept{{kStore, "a", ""}, "", {}, 0};
+  EXPECT_ERROR(MakeDataset(*store, {address, on_disk}, {}), ErrorCode::kInvalidArgument,
+               "both addresses and files");
+  EXPECT_EQ(ROOST_VALUE(MakeDataset(*store, {address, kept}, {})).dataset.file_count, 2);
 }
 
 TEST_F(DataTest, TheSameDataIsTheSameDatasetAndAnotherOneANewVersion) {
@@ -247,7 +289,11 @@ TEST_F(DataTest, CollectionSparesWhatDatastoresDatasetsAndRunsName) {
 
 TEST_F(DataTest, CollectionSparesTheTreesThatLiveRunsSee) {
   const fs::path mounts = store->data_folder() / "mounts";
-  for (const char* name : {"seen", "left", "tmp-1"}) EXPECT_OK(MakeFolders(mounts / name));
+  const std::string being_made = UnfinishedTree("seen");
+  for (const std::string& name : {std::string("seen"), being_made, std::string("left"),
+                                  UnfinishedTree("left"), std::string("tmp-1")}) {
+    EXPECT_OK(MakeFolders(mounts / name));
+  }
   EXPECT_OK(WriteFileAtomic(mounts / "left.made", ""));
   const RunRow run = Add("run_1");
   RunDataItem item = Item("in", "");
@@ -256,7 +302,8 @@ TEST_F(DataTest, CollectionSparesTheTreesThatLiveRunsSee) {
   ::sleep(1);
   EXPECT_OK(CollectGarbage(*store, 0, false));
   EXPECT_TRUE(fs::exists(mounts / "seen"));
-  for (const char* name : {"left", "left.made", "tmp-1"}) EXPECT_FALSE(fs::exists(mounts / name));
+  EXPECT_TRUE(fs::exists(mounts / being_made));
+  EXPECT_EQ(std::distance(fs::directory_iterator(mounts), {}), 2);
   Finish(run);
   ::sleep(1);
   EXPECT_OK(CollectGarbage(*store, 0, false));

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstdio>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -13,6 +14,8 @@
 namespace roost::store {
 namespace {
 
+constexpr std::string_view kUnfinished = "tmp-";
+
 Result<bool> IsSeen(Connection& db, const std::string& name) {
   ROOST_ASSIGN(Statement query,
                db.Prepare("SELECT 1 FROM run_data d JOIN runs r ON r.key = d.run WHERE d.tree = ? "
@@ -20,7 +23,18 @@ Result<bool> IsSeen(Connection& db, const std::string& name) {
   return query.Bind(1, name).Step();
 }
 
+// The tree that a folder is or will be.
+std::string TreeOf(const std::string& folder) {
+  if (!folder.starts_with(kUnfinished)) return folder;
+  const std::string rest = folder.substr(kUnfinished.size());
+  return rest.substr(0, rest.rfind('-'));
+}
+
 }  // namespace
+
+std::string UnfinishedTree(const std::string& name) {
+  return std::string(kUnfinished) + name + "-" + RandomHex(8);
+}
 
 Status RemoveUnusedTrees(Store& store, std::time_t before) {
   const fs::path folder = store.data_folder() / "mounts";
@@ -39,7 +53,7 @@ Status RemoveUnusedTrees(Store& store, std::time_t before) {
     // On the writer's thread: a run names its tree in a row before it looks for the folder.
     const Status renamed =
         store.database().Write(Lane::kBulk, [&](WriteContext& context) -> Status {
-          ROOST_ASSIGN(const bool seen, IsSeen(context.db, tree.filename().string()));
+          ROOST_ASSIGN(const bool seen, IsSeen(context.db, TreeOf(tree.filename().string())));
           if (!seen) std::rename(tree.c_str(), aside.c_str());
           return {};
         });
