@@ -133,12 +133,17 @@ def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
 
 
 def _refuse_what_is_not_here(run: RunConfiguration) -> None:
-    if run.mpi or run.pytorch or run.tensorflow or run.node_count != 1:
+    layout = run._layout()
+    if run.node_count != 1 or (layout is not None and run._processes(layout) > 1):
         raise not_here("starting a run as several processes", "the configuration is checked and kept, but a run is one process; on one machine "
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
     ignored = ["priority"] * (run.priority is not None)
+    # Sections that framework and communicator do not choose; TensorFlow's default are a worker and a parameter server.
+    ignored += [name for name, most in (("mpi", 1), ("pytorch", 1), ("tensorflow", 2)) if name != layout and run._processes(name) > most]
+    ignored += ["amlcompute"] * (run.amlcompute.vm_size is not None or run.amlcompute.vm_priority is not None)
     ignored += ["history.output_collection"] * (not run.history.output_collection)
     ignored += ["history.snapshot_project"] * (not run.history.snapshot_project)
     ignored += ["history.directories_to_watch"] * (set(run.history.directories_to_watch) != {"logs"})
     if ignored:
-        warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept")
+        kept = ": outputs, logs and the snapshot are always kept" if any(name.startswith("history") for name in ignored) else ""
+        warn(f"the run configuration's {', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no meaning here and {'is' if len(ignored) == 1 else 'are'} ignored{kept}")
