@@ -110,3 +110,62 @@ def test_a_file_that_changes_while_it_is_sent(tmp_path, monkeypatch):
 def test_errors_can_be_pickled():
     error = pickle.loads(pickle.dumps(RoostError("conflict", "text", [{"field": "a"}], 409)))
     assert (error.code, error.message, str(error), error.details, error.status) == ("conflict", "text", "text", [{"field": "a"}], 409)
+
+
+def test_exceptions_can_be_pickled():
+    from azureml import exceptions
+
+    made = [exceptions.WebserviceException("text", 404, "log"), exceptions.AzureMLAggregatedException([ValueError("a"), ValueError("b")]),
+            exceptions.ServiceException("text", 503), exceptions.UserErrorException("text", inner_exception=ValueError("a"))]  # fmt: skip
+    made += [getattr(exceptions, name)("text") for name in exceptions.__all__ if name not in ("AzureMLAggregatedException",)]
+    for error in made:
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error) and str(again) == str(error) and again.message == error.message
+        assert repr(vars(again)) == repr(vars(error))
+
+
+def test_an_idle_reporter_has_no_thread(monkeypatch):
+    from roost import reporter as module
+
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.1)
+    server = Scripted((200, {}), (200, {}))
+    reporter = module.Reporter(server.client, "r")
+    for step in range(2):
+        reporter.point("loss", 0.5, step)
+        assert reporter.flush(10)
+        thread = reporter._thread
+        if thread is not None:
+            thread.join(10)
+        assert reporter._thread is None and reporter.flush(10)
+    assert [json.loads(body)["batch"] for body in server.bodies] == [1, 2]
+
+
+def test_what_did_not_reach_the_server_is_counted(capsys):
+    from azureml.core import Run
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    run = Run._of(Client(f"http://127.0.0.1:{port}", "token"), "r")
+    for step in range(3):
+        run.log("loss", step)
+    run.flush(0.3)
+    assert "roost: 3 metrics did not reach the server\n" in capsys.readouterr().err
+    run._reporter._sent = run._reporter._number  # the end of this process waits for nothing
+
+
+def test_a_signals_handler_may_log_within_a_log():
+    from roost.reporter import Reporter
+
+    server = Scripted((200, {}), (200, {}))
+    reporter = Reporter(server.client, "r")
+    append = reporter._append_report
+
+    def interrupted(line):
+        reporter._append_report = append
+        reporter.point("inner", 1)
+        append(line)
+
+    reporter._append_report = interrupted
+    reporter.point("outer", 1)
+    assert reporter.flush(10)
+    assert sorted(point["name"] for body in server.bodies for point in json.loads(body)["points"]) == ["inner", "outer"]

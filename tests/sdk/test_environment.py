@@ -125,6 +125,15 @@ def test_an_environment_that_asks_for_nothing_is_an_interpreter(sent, fake):
         sent(bad)
 
 
+def test_the_end_of_a_tunnel_is_another_machine(sent, fake, tmp_path):
+    (tmp_path / "fake's data/token").write_text("another")
+    assert "environment" not in sent(None)
+    (tmp_path / "fake's data/token").write_text("token")
+    assert sent(None)["environment"] == {"python": sys.executable}
+    (tmp_path / "fake's data/server.json").write_text(json.dumps({"address": "http://127.0.0.1:1"}))
+    assert "environment" not in sent(None)
+
+
 def test_containers(sent, tmp_path, article):
     image = Environment.from_docker_image("i", "registry/image:1")
     assert sent(image)["environment"] == {"name": "i", "python": {}, "docker": {"enabled": False, "base_image": "registry/image:1", "shm_size": "2g"}}

@@ -61,6 +61,7 @@ class Client:
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self._local = threading.local()
+        self.token_file: pathlib.Path | None = None  # where the token was read, if it is known
 
     # -- JSON ---------------------------------------------------------------------------------------------------
 
@@ -252,6 +253,10 @@ class Client:
         self._local.connection, self._local.pid = connection, os.getpid()
         return connection, False
 
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        self._drop()
+
     def _drop(self) -> None:
         connection = getattr(self._local, "connection", None)
         self._local.connection = None
@@ -330,10 +335,10 @@ def connect(url: str | None = None, token: str | None = None) -> Client:
     return Client(url, token)
 
 
-def local_server() -> tuple[str, pathlib.Path]:
-    """Address and token file of the server that runs on this machine, for this user."""
+def local_server(folder: pathlib.Path | None = None) -> tuple[str, pathlib.Path]:
+    """Address and token file of the server that runs on this machine, for this user or on the data folder ``folder``."""
     base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    folder = pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
+    folder = folder or pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
     try:
         with open(folder / "token"):
             return json.loads((folder / "server.json").read_text())["address"], folder / "token"

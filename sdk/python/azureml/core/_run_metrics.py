@@ -81,8 +81,9 @@ class RunMetrics:
         self._reporter.entry(name, "predictions", _values.json_object(name, value), None, description)
 
     def flush(self, timeout_seconds: float = 300) -> None:
-        """Waits until everything logged is on the server."""
-        self._reporter.flush(timeout_seconds)
+        """Waits until everything logged is on the server; says how much is not, when time ran out."""
+        if not self._reporter.flush(timeout_seconds):
+            self._reporter.tell_undelivered()
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False) -> dict:
         """Metrics by name: a number logged once is a value, several times a list; rows and tables are dictionaries; an
