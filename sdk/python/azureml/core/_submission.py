@@ -11,6 +11,7 @@ from azureml.core import _environment_wire
 from azureml.core._not_here import not_here
 from azureml.core._service import service_errors
 from azureml.core._warnings import warn
+from azureml.core.run import GPU_SUBSTITUTION
 from azureml.core.runconfig import RunConfiguration
 from azureml.core.script_run import ScriptRun
 from azureml.core.script_run_config import ScriptRunConfig
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from azureml.core._inputs import RunData
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
-
-_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 
 
 def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[str, Any], parent: str | None = None) -> Run:
@@ -61,8 +60,8 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
     data.submitted(run.id, row["definition"])
-    substituted = (row.get("properties") or {}).get(_SUBSTITUTION)
-    if substituted and _SUBSTITUTION not in body["properties"]:
+    substituted = (row.get("properties") or {}).get(GPU_SUBSTITUTION)
+    if substituted and GPU_SUBSTITUTION not in body["properties"]:
         warn(substituted)  # by the server, for a cluster's node
     return run
 
@@ -111,7 +110,7 @@ def _ask_for_gpu(client: Client, body: dict[str, Any]) -> None:
     else:
         said = "use_gpu asks for a GPU; the server's machine has none, so the run has CPUs only"
         warn(said)
-        body.setdefault("properties", {})[_SUBSTITUTION] = said
+        body.setdefault("properties", {})[GPU_SUBSTITUTION] = said
 
 
 def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:

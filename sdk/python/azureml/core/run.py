@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
     from roost.reporter import Reporter
 
+GPU_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 _NO_CONTEXT = (
     "Failed to load a submitted run, if outside of an execution context, use experiment.start_logging to "
     "initialize an azureml.core.Run."
@@ -206,8 +207,14 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
     def get_details(self) -> dict:
         """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error...
-        ``exitCode`` is ours: what the script ended with (128 plus a signal's number), None while that is not known."""
-        return self._call("GET", "/details")
+        ``endTimeUtc`` comes with the end; ``warnings`` lists what the server took otherwise than asked for. ``exitCode`` is ours: what
+        the script ended with (128 plus a signal's number), None while that is not known."""
+        details = self._call("GET", "/details")
+        if details.get("endTimeUtc") is None:
+            details.pop("endTimeUtc", None)
+        substituted = (details.get("properties") or {}).get(GPU_SUBSTITUTION)
+        details["warnings"] = [{"source": GPU_SUBSTITUTION, "message": substituted}] if substituted else []
+        return details
 
     def get_details_with_logs(self) -> dict:
         details = self.get_details()
