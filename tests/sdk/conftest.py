@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness import Server, end_runs
@@ -41,6 +43,10 @@ def fake_ws(fake, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROOST_URL", fake.url)
+    (tmp_path / "fake's data").mkdir()  # which says that it is on this machine
+    (tmp_path / "fake's data/server.json").write_text(json.dumps({"address": fake.url}))
+    (tmp_path / "fake's data/token").write_text("token\n")
+    monkeypatch.setenv("ROOST_DATA", str(tmp_path / "fake's data"))
     return Workspace.get("mine", auth=TokenAuthentication(lambda audience: "token"))
 
 

@@ -47,6 +47,26 @@ def test_datastores(data_ws, data_server, tmp_path):
         Datastore.get(data_ws, "share")
 
 
+def test_a_datastore_that_cannot_be_moved_stays(data_ws, data_server, tmp_path, monkeypatch):
+    from roost.client import RoostError
+
+    (tmp_path / "share").mkdir()
+    Datastore.register_folder(data_ws, "share", tmp_path / "share").set_as_default()
+    before, call = dict(data_server.datastores["share"]), data_ws._client.call
+
+    def refusing(method, path, body=None, **more):
+        if (method, path) == ("POST", "/datastores") and body["path"] == "/nowhere":
+            raise RoostError("invalid_argument", "/nowhere is not there", status=400)
+        return call(method, path, body, **more)
+
+    monkeypatch.setattr(data_ws._client, "call", refusing)
+    with pytest.raises(UserErrorException, match="/nowhere is not there"):
+        Datastore.register_folder(data_ws, "share", "/nowhere", overwrite=True)
+    after = data_server.datastores["share"]
+    assert {key: after[key] for key in ("path", "read_only", "is_default")} == {key: before[key] for key in ("path", "read_only", "is_default")}
+    assert data_ws.get_default_datastore().name == "share"
+
+
 def test_a_folder_goes_up_and_comes_down(store, data_server, project, tmp_path):
     folder = project({"a.txt": "a", "b/c.txt": "same", "b/d.txt": "same", "empty": b"", "größe, 大.txt": "ü"}, "data")
     os.symlink(folder / "b", folder / "link")

@@ -78,6 +78,34 @@ def test_a_python_version_that_nobody_asked_for_is_not_sent(sent, tmp_path, caps
     assert sent(env)["environment"]["python"] == {"pip": ["azureml-defaults", "pillow"]}
 
 
+def test_a_python_version_that_nobody_asked_for_is_none_after_saving_either(sent, tmp_path):
+    def copies(conda):
+        env = Environment("e")
+        env.python.conda_dependencies = conda
+        env.save_to_directory(tmp_path / "folder", overwrite=True)
+        yield Environment.load_from_directory(tmp_path / "folder")
+        (tmp_path / "folder/conda_dependencies.yml").unlink()
+        yield Environment.load_from_directory(tmp_path / "folder")
+        config = RunConfiguration(conda_dependencies=conda)
+        yield RunConfiguration.load(config.save(tmp_path, "mine")).environment
+        yield Environment.from_conda_specification("e", conda.save(tmp_path / "env.yml"))
+
+    for env in copies(CondaDependencies.create(pip_packages=["torch"])):
+        assert sent(env)["environment"]["python"] == {"pip": ["torch"]}
+        env.python.conda_dependencies.set_python_version("3.10.18")
+        assert sent(env)["environment"]["python"]["conda"]["packages"] == ["python=3.10.18"]
+    asked = CondaDependencies()
+    asked.set_python_version("3.8.13")
+    for env in copies(asked):
+        assert sent(env)["environment"]["python"]["conda"]["packages"] == ["python=3.8.13"]
+    for env in copies(CondaDependencies()):
+        assert sent(env)["environment"]["python"] == sys.executable
+    # An edited file has a wish.
+    CondaDependencies.create(pip_packages=["torch"]).save(tmp_path / "env.yml")
+    (tmp_path / "env.yml").write_text((tmp_path / "env.yml").read_text().replace("- python=3.10.18", "- python=3.9"))
+    assert sent(Environment.from_conda_specification("e", tmp_path / "env.yml"))["environment"]["python"]["conda"]["packages"] == ["python=3.9"]
+
+
 def test_an_environment_that_asks_for_nothing_is_an_interpreter(sent, fake):
     assert sent(None)["environment"] == {"python": sys.executable} and "name" not in fake.runs[-1]
     env = Environment("mine")
@@ -95,6 +123,15 @@ def test_an_environment_that_asks_for_nothing_is_an_interpreter(sent, fake):
     bad.python.conda_dependencies.add_pip_package("pillow")
     with pytest.raises(UserErrorException, match="in which nothing is installed"):
         sent(bad)
+
+
+def test_the_end_of_a_tunnel_is_another_machine(sent, fake, tmp_path):
+    (tmp_path / "fake's data/token").write_text("another")
+    assert "environment" not in sent(None)
+    (tmp_path / "fake's data/token").write_text("token")
+    assert sent(None)["environment"] == {"python": sys.executable}
+    (tmp_path / "fake's data/server.json").write_text(json.dumps({"address": "http://127.0.0.1:1"}))
+    assert "environment" not in sent(None)
 
 
 def test_containers(sent, tmp_path, article):
@@ -191,6 +228,23 @@ def test_curated_names(fake, fake_ws, sent, tmp_path):
     assert sent(env)["environment"]["name"] == CURATED and "version" not in fake.runs[-1]["environment"]  # which the server refuses
     with pytest.raises(UserErrorException, match="clone it under a new name"):
         env.register(fake_ws)
+
+
+def test_curated_names_that_cannot_be_served_are_in_no_list(fake, fake_ws):
+    rows = fake.GET_environments
+
+    def with_another(parts, body, query):
+        if parts == ["AzureML-Old", "versions", "latest"]:
+            return 200, {"name": "AzureML-Old", "version": None, "definition": None, "description": "its packages are gone"}
+        status, answer = rows(parts, body, query)
+        if not parts:
+            answer["items"].append({"name": "AzureML-Old", "definition": None})
+        return status, answer
+
+    fake.GET_environments = with_another
+    assert [environment.name for environment in fake_ws.environments.values()] == [CURATED]
+    with pytest.raises(UserErrorException, match="its packages are gone"):
+        Environment.get(fake_ws, "AzureML-Old")
 
 
 def test_a_folder(fake_ws, tmp_path, article):

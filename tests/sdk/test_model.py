@@ -75,8 +75,44 @@ def test_mistakes(ws, weights):
     (weights / "empty").mkdir()
     with pytest.raises(UserErrorException, match="no files"):
         Model.register(ws, weights / "empty", "bad")
-    with pytest.raises(UserErrorException, match="datasets"):
+    with pytest.raises(UserErrorException, match="list of .scenario, dataset."):
         Model.register(ws, weights, "bad", datasets=[1])
     with pytest.raises(NotImplementedError, match="Model.deploy is not here"):
         Model.deploy(ws, "service", [])
     assert "bad" not in ws.models
+
+
+def test_what_has_no_meaning_is_named(ws, weights):
+    with pytest.warns(UserWarning) as told:
+        model = Model.register(ws, weights, "described", datasets=[("training", "id1"), ("training", "id2")], sample_input_dataset=3, resource_configuration=4)
+    assert [str(each.message) for each in told] == [
+        "Model.register: sample_input_dataset, resource_configuration have no meaning here and are ignored",
+        "a model is not registered with datasets here: their ids are kept as the properties roost.dataset.training"]  # fmt: skip
+    assert model.properties == {"roost.dataset.training": "id1,id2"}
+    with pytest.warns(UserWarning, match="Model.update: resource_configuration has no meaning"):
+        model.update(tags={"a": 1}, resource_configuration=4)
+    assert model.tags == {"a": "1"}
+
+
+IN_A_RUN = """
+import pathlib
+from azureml.core import Dataset, Model, Run
+run = Run.get_context()
+pathlib.Path('w.bin').write_text('w')
+store = run.experiment.workspace.get_default_datastore()
+store.upload_files(['w.bin'], target_path='inside')
+dataset = Dataset.File.from_files((store, 'inside/w.bin'))
+model = Model.register(run.experiment.workspace, 'w.bin', 'inside', tags={'epoch': 3}, datasets=[('training', dataset)])
+assert model.run_id == run.id and model.tags == {'epoch': '3'} and len(model.properties) == 1, model
+pathlib.Path('outputs/v.bin').write_text('v')
+run.upload_file('v.bin', 'w.bin', datastore_name='workspaceblobstore')
+again = run.register_model('inside', 'v.bin', tags={'epoch': 4}, properties={5: 1.5}, sample_input_dataset=dataset)
+assert (again.version, again.tags, again.properties) == (2, {'epoch': '4'}, {'5': '1.5'}), again
+"""
+
+
+def test_a_script_registers_models_of_its_run(shared_server, project):
+    run = shared_server.wait_for(shared_server.submit(project({"a.py": IN_A_RUN}), "a.py"))
+    log = shared_server.log(run["run_id"]).decode()
+    assert run["status"] == "Completed", log
+    assert "UserWarning: register_model: sample_input_dataset has no meaning" in log and "datastore_name" not in log

@@ -370,3 +370,50 @@ def test_waiting_goes_on_while_the_server_is_away(monkeypatch, capsys, show_outp
     refusals.append(ServiceException("wrong token", 401))
     with pytest.raises(ServiceException, match="wrong token"):
         _waiting.wait_for_completion(run, show_output, False, raise_on_error=True)
+
+
+class LoggingRun(SteppedRun):
+    """Its looks at the logs are answered by ``lists``, its streams by ``streams``: texts, or errors."""
+
+    def __init__(self, steps, lists, streams):
+        super().__init__(*steps)
+        self.lists, self.streams, self.asked, self._client = lists, streams, [], self
+
+    def _call(self, method, path):
+        return {"items": [{"path": f"azureml-logs/{name}", "attempt": attempt} for name, attempt in (self.lists.pop(0) if len(self.lists) > 1 else self.lists[0])]}
+
+    def stream(self, path, offset, attempt):
+        self.asked.append((path.split("/")[-1], offset, attempt))
+        answer = self.streams.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer.encode()
+
+
+def test_streaming_follows_the_newest_attempt_and_shows_the_end(monkeypatch, capsys):
+    from azureml.core import _waiting
+    from roost.client import RoostError
+
+    monkeypatch.setattr(_waiting.time, "sleep", lambda seconds: None)
+    away, gone = RoostError("unavailable", "away"), RoostError("not_found", "gone", status=404)
+    run = LoggingRun([("Running", None), ("Running", None), ("Completed", 0)], [[("70_driver_log.txt", 1)], [("70_driver_log.txt", 1), ("65_job_prep.txt", 2)],
+                     [("70_driver_log.txt", 1), ("70_driver_log.txt", 2)]], ["first\n", gone, "prep\n", away, "", "second\n"])  # fmt: skip
+    details = _waiting.wait_for_completion(run, True, False, raise_on_error=True)
+    assert details["status"] == "Completed"
+    assert run.asked == [("70_driver_log.txt", 0, 1), ("70_driver_log.txt", 6, 1), ("65_job_prep.txt", 0, 2), ("65_job_prep.txt", 5, 2), ("65_job_prep.txt", 5, 2),
+                         ("70_driver_log.txt", 0, 2)]  # fmt: skip
+    run = LoggingRun([("Completed", 0)], [[("70_driver_log.txt", 1)]], [away, away, "all of it\n"])
+    run.get_details = lambda: {"status": "Completed", "warnings": [{"message": "no GPU"}]}
+    _waiting.wait_for_completion(run, True, False, raise_on_error=True)
+    assert "all of it\n" in (text := capsys.readouterr().out) and "\nWarnings:\nno GPU\n" in text
+
+
+def test_details_tell_the_end_and_what_was_not_as_asked(monkeypatch):
+    from azureml.core import Run
+
+    answer = {"endTimeUtc": None, "properties": {"roost.gpu_substitution": "no GPU"}}
+    monkeypatch.setattr(Run, "_call", lambda self, method, path: dict(answer))
+    run = Run._of(None, "r")
+    assert run.get_details() == {"properties": answer["properties"], "warnings": [{"source": "roost.gpu_substitution", "message": "no GPU"}]}
+    answer = {"endTimeUtc": "2026-11-21T07:35:28.123456Z", "properties": {}}
+    assert run.get_details() == {**answer, "warnings": []}

@@ -281,3 +281,18 @@ def test_from_outside_a_run_tells_what_it_read(submit, images, data_ws, data_ser
     data_server.runs["data_1"]["outputs"] = [{"name": "made", "dataset_id": images.id}]
     assert {name: each.id for name, each in run.input_datasets.items()} == {"birds": images.id}
     assert {name: each.id for name, each in run.output_datasets.items()} == {"made": images.id}
+
+
+class OneNumber:
+    """As NumPy's and PyTorch's: an array of one element."""
+
+    size = 1
+
+    def item(self):
+        return 0.5
+
+
+def test_numbers_of_every_kind_are_arguments(submit):
+    from fractions import Fraction
+
+    assert submit(["--lr", OneNumber(), Fraction(1, 2)])["arguments"] == ["--lr", "0.5", "1/2"]

@@ -5,7 +5,7 @@ import pytest
 from azureml.core import Environment, RunConfiguration, ScriptRunConfig
 from azureml.core.compute_target import LocalTarget
 from azureml.core.resource_configuration import ResourceConfiguration
-from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
+from azureml.core.runconfig import DockerConfiguration, MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
 from azureml.core.script_run_config import get_run_config_from_script_run
 from azureml.exceptions import UserErrorException
 
@@ -68,7 +68,7 @@ def test_a_file_by_hand_is_read_and_what_it_has_besides_is_named(tmp_path):
     (tmp_path / "hand.runconfig").write_text(AZURE_STYLE)
     with pytest.warns(UserWarning, match="environment.spark, hdi have no meaning"):
         config = RunConfiguration.load(tmp_path, "hand")
-    assert (config.script, config.arguments, config.target, config.pytorch.process_count, config.mpi) == ("train.py", ["--epochs", 3, "a b"], "local", 2, None)
+    assert (config.script, config.arguments, config.target, config.pytorch.process_count, config._layout()) == ("train.py", ["--epochs", 3, "a b"], "local", 2, "pytorch")
     assert config.environment_variables == {"EXAMPLE": "it's"} and config.environment.python.user_managed_dependencies
     assert config.max_run_duration_seconds is None
 
@@ -97,3 +97,41 @@ def test_targets():
     assert env.environment_variables == {} and copy.name == "f"
     with pytest.raises(NotImplementedError, match="Environment.from_docker_build_context is not here"):
         Environment.from_docker_build_context("e", None)
+
+
+def test_sections_are_there_to_be_changed(fake, fake_ws, project, tmp_path):
+    from azureml.core import Experiment
+
+    source = project({"a.py": ""})
+
+    def config(**settings):
+        made = RunConfiguration()
+        for name, value in settings.items():
+            setattr(made, name, value)
+        return made
+
+    def submit(made):
+        Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", run_config=made))
+
+    submit(config(framework="PyTorch", communicator="Nccl"))
+    submit(config(communicator="OpenMpi"))
+    several = config(communicator="OpenMpi")
+    several.mpi.process_count_per_node = 2
+    for made in (several, config(node_count=2), config(communicator="ParameterServer"), config(framework="PyTorch", communicator="gloo", pytorch=PyTorchConfiguration("Gloo", 2))):
+        with pytest.raises(NotImplementedError, match="several processes"):
+            submit(made)
+    alone = config(mpi=MpiConfiguration(4))
+    alone.amlcompute.vm_size = "STANDARD_NC6"
+    with pytest.warns(UserWarning, match="the run configuration's mpi, amlcompute have no meaning here") as told:
+        submit(alone)
+    assert len(told) == 1
+    alone.environment.docker.base_image_registry.address = "registry.example"
+    alone.environment.docker.base_image_registry.password = "secret"
+    alone.save(tmp_path, "mine")
+    again = RunConfiguration.load(tmp_path, "mine")
+    assert (again.mpi.process_count_per_node, again.amlcompute.vm_size) == (4, "STANDARD_NC6")
+    registry = again.environment.docker.base_image_registry
+    assert (registry.address, registry.password) == ("registry.example", None) and "secret" not in (tmp_path / ".azureml/mine").read_text()
+    with pytest.warns(UserWarning, match="AmlComputeConfiguration has no setting 'size'"):
+        alone.amlcompute.size = 3
+    assert DockerConfiguration(arguments=None).arguments == []

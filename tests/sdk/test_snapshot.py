@@ -1,5 +1,6 @@
 """Folders as the SDK takes them: as the command line does, with git's ignore rules."""
 
+import os
 import random
 import subprocess
 
@@ -88,3 +89,12 @@ def test_the_environment_overrules_git(project, monkeypatch):
     assert git_properties(source) == {}
     monkeypatch.setenv("AZUREML_GIT_BRANCH", "theirs")
     assert git_properties(source) == {"azureml.git.branch": "theirs", "mlflow.source.git.branch": "theirs"}
+
+
+def test_a_file_that_vanishes_is_no_dead_server(project):
+    from roost.snapshot import _blobs
+
+    files = read_folder(project({"a.py": "a"}))
+    os.unlink(files[0].source)
+    with pytest.raises(SnapshotError, match="a.py cannot be read any more: No such file"):
+        list(_blobs(files))

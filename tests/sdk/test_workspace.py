@@ -140,3 +140,14 @@ def test_what_is_not_here_says_so(ws, name):
 def test_mlflow_is_not_here_yet(ws):
     with pytest.raises(NotImplementedError, match="MLflow"):
         ws.get_mlflow_tracking_uri()
+
+
+def test_a_file_with_the_token_itself_is_its_owners_alone(tmp_path):
+    from azureml.core import _config
+
+    file = tmp_path / "config.json"
+    file.write_text("old")
+    file.chmod(0o644)
+    _config.write_config(_config.WorkspaceConfig("s", "g", "w", "http://127.0.0.1:9", "roost_token", "secret"), file)
+    assert file.stat().st_mode & 0o777 == 0o600 and json.loads(file.read_text())["roost_token"] == "secret"
+    assert [each.name for each in tmp_path.iterdir()] == ["config.json"]

@@ -28,6 +28,9 @@ class RoostError(Exception):
         super().__init__(message)
         self.code, self.message, self.details, self.status = code, message, details or [], status
 
+    def __reduce__(self) -> tuple:
+        return RoostError, (self.code, self.message, self.details, self.status)
+
 
 def to_json(value: Any) -> str:
     """JSON in which NaN and infinities are the texts that the wire has for them."""
@@ -58,6 +61,7 @@ class Client:
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self._local = threading.local()
+        self.token_file: pathlib.Path | None = None  # where the token was read, if it is known
 
     # -- JSON ---------------------------------------------------------------------------------------------------
 
@@ -71,14 +75,15 @@ class Client:
         """One JSON request; gives the answer's JSON. ``path`` is below /api/v1 and quoted already.
 
         A server that is not there (it restarts) is tried again for ``patience`` seconds, but only when the
-        request can safely be sent twice: GET, PUT, DELETE, one with an Idempotency-Key, or a ``repeatable`` one.
+        request can safely be sent twice: GET, PUT, DELETE, one with an Idempotency-Key, or a ``repeatable`` one. What a
+        repeated DELETE does not find is gone: the answer to the first one was lost.
         """
         data = None if body is None else to_json(body).encode()
         headers = dict(headers or {})
         if data is not None:
             headers["Content-Type"] = "application/json"
         repeatable = repeatable or method in ("GET", "HEAD", "PUT", "DELETE") or "Idempotency-Key" in headers
-        deadline, pause = time.monotonic() + patience, 0.05
+        deadline, pause, repeated = time.monotonic() + patience, 0.05, False
         while True:
             try:
                 status, text = self._exchange(method, path, query, data, headers)
@@ -88,9 +93,12 @@ class Client:
             else:
                 if status < 400:
                     return json.loads(text) if text else None
+                if repeated and method == "DELETE" and status == 404:
+                    return None
                 error = error_of(status, text, f"{method} {path}")
                 if status != 503 or not repeatable or time.monotonic() + pause > deadline:
                     raise error
+            repeated = True
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
 
@@ -111,24 +119,42 @@ class Client:
 
     # -- files --------------------------------------------------------------------------------------------------
 
-    def upload(self, path: str, source: str | os.PathLike | BinaryIO, overwrite: bool = False) -> dict:
-        """PUTs a file, or what a binary stream has left, to ``path``."""
+    def upload(self, path: str, source: str | os.PathLike | BinaryIO, overwrite: bool = False, patience: float = 30.0) -> dict:
+        """PUTs a file, or what a binary stream has left, to ``path``. A server that is not there is tried again for ``patience``
+        seconds, with a stream that can be read again."""
         with open(source, "rb") if isinstance(source, (str, os.PathLike)) else _kept_open(source) as stream:
             size = _remaining(stream)
-            headers = {"Content-Type": "application/octet-stream"}
-            if size is not None:
-                headers["Content-Length"] = str(size)
-            connection, _ = self._connection(fresh=True)
+            start = None if size is None else stream.tell()
+            deadline, pause = time.monotonic() + patience, 0.1
+            while True:
+                try:
+                    return self._put(path, stream, size, overwrite)
+                except RoostError as error:
+                    if error.code != "unavailable" or start is None or time.monotonic() + pause > deadline:
+                        raise
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+                stream.seek(start)
+
+    def _put(self, path: str, stream: BinaryIO, size: int | None, overwrite: bool) -> dict:
+        headers = {"Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        connection, _ = self._connection(fresh=True)
+        body, status = _pieces(stream, size, path), 0
+        try:
             try:
-                connection.request(
-                    "PUT", self._target(path, {"overwrite": "true"} if overwrite else None),
-                    body=_pieces(stream), headers=self._headers(headers), encode_chunked=size is None,
-                )  # fmt: skip
-                answer = connection.getresponse()
-                status, text = answer.status, answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                self._drop()
-                raise RoostError("unavailable", f"sending {path} to {self.url} failed: {error}") from error
+                connection.request("PUT", self._target(path, {"overwrite": "true"} if overwrite else None), body=body,
+                                   headers=self._headers(headers), encode_chunked=size is None)  # fmt: skip
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a server that refuses the file answers before it has all of it
+            answer = connection.getresponse()
+            status, text = answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise RoostError("unavailable", f"sending {path} to {self.url} failed: {error}") from error
+        finally:
+            if not status:
+                self._drop()  # a request that was begun and not ended
         if status >= 400:
             raise error_of(status, text, f"PUT {path}")
         return json.loads(text)
@@ -227,6 +253,10 @@ class Client:
         self._local.connection, self._local.pid = connection, os.getpid()
         return connection, False
 
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        self._drop()
+
     def _drop(self) -> None:
         connection = getattr(self._local, "connection", None)
         self._local.connection = None
@@ -282,9 +312,18 @@ def _remaining(stream: BinaryIO) -> int | None:
         return None
 
 
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    while piece := stream.read(PIECE):
+def _pieces(stream: BinaryIO, size: int | None, name: str) -> Iterator[bytes]:
+    """``size`` bytes, also of a file that grows meanwhile; without a size all."""
+    left = size
+    while left is None or left:
+        piece = stream.read(PIECE if left is None else min(PIECE, left))
+        if not piece:
+            if left is None:
+                return
+            raise RoostError("conflict", f"{getattr(stream, 'name', name)} became shorter while it was sent; try again when nothing writes to it")
         yield piece
+        if left is not None:
+            left -= len(piece)
 
 
 def connect(url: str | None = None, token: str | None = None) -> Client:
@@ -296,10 +335,10 @@ def connect(url: str | None = None, token: str | None = None) -> Client:
     return Client(url, token)
 
 
-def local_server() -> tuple[str, pathlib.Path]:
-    """Address and token file of the server that runs on this machine, for this user."""
+def local_server(folder: pathlib.Path | None = None) -> tuple[str, pathlib.Path]:
+    """Address and token file of the server that runs on this machine, for this user or on the data folder ``folder``."""
     base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    folder = pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
+    folder = folder or pathlib.Path(os.environ.get("ROOST_DATA") or os.path.join(base, "roost"))
     try:
         with open(folder / "token"):
             return json.loads((folder / "server.json").read_text())["address"], folder / "token"

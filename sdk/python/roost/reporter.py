@@ -23,6 +23,7 @@ from typing import Any
 from roost.client import Client, RoostError, quote, to_json
 
 GATHER_SECONDS = 0.05  # after the first point, so that a burst travels together
+IDLE_SECONDS = 30.0  # without a point; the thread and its connection end then, until there is another
 MOST_IN_A_BATCH = 5000
 EXIT_PATIENCE = 10.0  # seconds that the end of a process waits for a server that does not answer
 MOST_WAITING = 1_000_000  # points without a server and without a report file; older ones are dropped with a warning
@@ -40,7 +41,7 @@ class Reporter:
     def _reset(self) -> None:
         self._writer = uuid.uuid4().hex
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may log while its own thread does
         self._wake = threading.Condition(self._lock)
         self._number = 0
         self._waiting: list[tuple[int, str, dict]] = []  # (number, "points" or "entries", item)
@@ -48,6 +49,7 @@ class Reporter:
         self._thread: threading.Thread | None = None
         self._report: int | None = None
         self._urgent = False
+        self._ends_with_worker = False
         self._warned: set[str] = set()
 
     # -- what scripts call ----------------------------------------------------------------------------------------
@@ -75,8 +77,10 @@ class Reporter:
             self._wake.notify_all()
             while self._sent < wanted:
                 left = None if deadline is None else deadline - time.monotonic()
+                if self._thread is None:
+                    self._start()  # it could not be started before
                 if (left is not None and left <= 0) or self._thread is None:
-                    return self._sent >= wanted
+                    return False
                 self._wake.wait(left)
         return True
 
@@ -84,12 +88,12 @@ class Reporter:
 
     def _add(self, kind: str, item: dict) -> None:
         with self._lock:
-            self._number += 1
-            self._append_report({"writer": self._writer, "batch": self._number, kind: [item]})
+            number = self._number = self._number + 1  # a handler of a signal in here takes the next ones
+            self._append_report({"writer": self._writer, "batch": number, kind: [item]})
             if len(self._waiting) >= MOST_WAITING and self._report is None:
                 self._warn("full", f"more than {MOST_WAITING} metric points wait for the server; the oldest are dropped")
                 del self._waiting[: MOST_WAITING // 10]
-            self._waiting.append((self._number, kind, item))
+            self._waiting.append((number, kind, item))
             if self._thread is None:
                 self._start()
             elif len(self._waiting) == 1:
@@ -100,7 +104,7 @@ class Reporter:
             return
         try:
             if self._report is None:
-                self._report = os.open(self._report_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._report = os.open(self._report_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
             os.write(self._report, (to_json(line) + "\n").encode())
         except OSError as error:
             self._warn("report", f"the report file {self._report_file} cannot be written: {error}")
@@ -113,13 +117,21 @@ class Reporter:
         except RuntimeError:  # the interpreter is going down: the report file has the points
             self._thread = None
             return
-        _at_exit_of_workers(self)
+        if not self._ends_with_worker:
+            self._ends_with_worker = True
+            _at_exit_of_workers(self)
 
     def _send_forever(self) -> None:
         while True:
             with self._wake:
+                idle_until = time.monotonic() + IDLE_SECONDS
                 while not self._waiting:
-                    self._wake.wait()
+                    left = idle_until - time.monotonic()
+                    if left <= 0:
+                        self._thread = None  # under the lock: the next point starts another
+                        self._client.close()
+                        return
+                    self._wake.wait(left)
                 if not self._urgent:
                     self._wake.wait(GATHER_SECONDS)
                 batch = self._waiting[:MOST_IN_A_BATCH]
@@ -128,11 +140,11 @@ class Reporter:
                     self._urgent = False
             self._send(batch)
             with self._wake:
-                self._sent = batch[-1][0]
+                self._sent = max(number for number, _, _ in batch)
                 self._wake.notify_all()
 
     def _send(self, batch: list[tuple[int, str, dict]]) -> None:
-        body: dict[str, Any] = {"writer": self._writer, "batch": batch[-1][0], "points": [], "entries": []}
+        body: dict[str, Any] = {"writer": self._writer, "batch": max(number for number, _, _ in batch), "points": [], "entries": []}
         for _, kind, item in batch:
             body[kind].append(item)
         pause = 0.1
@@ -151,6 +163,13 @@ class Reporter:
                 return
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
+
+    def tell_undelivered(self) -> None:
+        with self._lock:
+            count = self._number - self._sent if self._pid == os.getpid() else 0
+        if count:
+            rest = "; the server reads them from the run's report file" if self._report is not None else ""
+            self._warn(f"undelivered {count}", f"{count} metric{'s' * (count != 1)} did not reach the server{rest}")
 
     def _refused(self, batch: list[tuple[int, str, dict]], error: RoostError) -> None:
         """One bad item does not take the others of its batch with it: each goes alone, with its own number."""
@@ -177,7 +196,8 @@ def _now() -> int:
 def _flush_all() -> None:
     deadline = time.monotonic() + EXIT_PATIENCE
     for reporter in list(_live):
-        reporter.flush(max(0.0, deadline - time.monotonic()))
+        if not reporter.flush(max(0.0, deadline - time.monotonic())):
+            reporter.tell_undelivered()
 
 
 def _at_exit_of_workers(reporter: Reporter) -> None:
@@ -194,4 +214,5 @@ def _after_fork() -> None:
 
 
 atexit.register(_flush_all)
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

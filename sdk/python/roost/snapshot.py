@@ -10,7 +10,7 @@ import os
 import pathlib
 import stat
 from dataclasses import dataclass
-from typing import Iterator
+from typing import BinaryIO, Iterator
 
 from roost.client import PIECE, Client, RoostError
 from roost.ignore import IgnoreRules, read_ignore_rules
@@ -100,13 +100,20 @@ def _blobs(files: list[File]) -> Iterator[bytes]:
     for file in files:
         yield bytes.fromhex(file.digest[3:]) + file.size.to_bytes(8, "little")
         left = file.size
-        with open(file.source, "rb") as stream:
+        with _opened(file) as stream:
             while left:
                 piece = stream.read(min(PIECE, left))
                 if not piece:
                     raise RoostError("conflict", f"{file.source} became shorter while it was sent; try again when nothing writes to it")
                 left -= len(piece)
                 yield piece
+
+
+def _opened(file: File) -> BinaryIO:
+    try:
+        return open(file.source, "rb")
+    except OSError as error:  # not of the connection, which is tried again
+        raise SnapshotError(f"{file.path} cannot be read any more: {error.strerror}. Try again when nothing changes the folder") from error
 
 
 class _Walker:

@@ -90,9 +90,16 @@ def write_config(config: WorkspaceConfig, file: pathlib.Path) -> None:
             value = str((config.folder / os.path.expanduser(value)).resolve())
         content[config.token_key] = value
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
-    if config.token_key == "roost_token":
-        file.chmod(0o600)  # the file holds a secret
+    text = json.dumps(content, indent=4) + "\n"
+    if config.token_key != "roost_token":
+        file.write_text(text, encoding="utf-8")
+        return
+    # The file holds a secret, which nobody else may read for a moment either.
+    part = file.with_name(f"{file.name}.part-{os.getpid()}")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(part, file)
 
 
 def connect(config: WorkspaceConfig, token: str | None) -> Client:
@@ -110,14 +117,17 @@ def connect(config: WorkspaceConfig, token: str | None) -> Client:
             if url:
                 raise AuthenticationException(f"there is no token for {url}: {_WAYS}") from error
             raise WorkspaceException(f"{error.message}. {_WAYS}") from error
-        if url and not _same_server(url, here):
+        if url and not same_server(url, here):
             raise AuthenticationException(f"there is no token for {url} (the server of this machine is {here}): {_WAYS}")
         url = url or here
         if not token:
             token, config.token_key, config.token_value = token_file.read_text().strip(), "roost_token_file", str(token_file)
     config.url = url
     try:
-        return Client(url, token)
+        client = Client(url, token)
+        if config.token_key == "roost_token_file":
+            client.token_file = config.folder / os.path.expanduser(config.token_value or "")
+        return client
     except RoostError as error:
         raise UserErrorException(error.message) from error
 
@@ -125,7 +135,7 @@ def connect(config: WorkspaceConfig, token: str | None) -> Client:
 _WAYS = "config.json names the server in roost_url and its token in roost_token_file, roost_token_env or roost_token; ROOST_URL and ROOST_TOKEN do the same"
 
 
-def _same_server(one: str, other: str) -> bool:
+def same_server(one: str, other: str) -> bool:
     names = ("://localhost", "://127.0.0.1", "://[::1]")
     for name in names:
         one, other = one.replace(name, "://loopback"), other.replace(name, "://loopback")

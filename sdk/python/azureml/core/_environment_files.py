@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import Any
 
-from azureml.core.conda_dependencies import CondaDependencies
+from azureml.core.conda_dependencies import UNASKED_KEY, CondaDependencies
 from azureml.core.environment import Environment
 from azureml.exceptions import UserErrorException
 
@@ -26,7 +26,8 @@ def content_of(environment: Environment) -> dict[str, Any]:
         "version": environment.version,
         "environmentVariables": dict(environment.environment_variables or {}),
         "python": {**{key: getattr(python, name) for name, key in _PYTHON.items()},
-                   "condaDependencies": conda.as_dict() if isinstance(conda, CondaDependencies) else conda, "condaDependenciesFile": None},
+                   "condaDependencies": conda.as_dict() if isinstance(conda, CondaDependencies) else conda, "condaDependenciesFile": None,
+                   UNASKED_KEY: conda._unasked_python() if isinstance(conda, CondaDependencies) else None},
         "docker": {**{key: getattr(docker, name) for name, key in _DOCKER.items()}, "arguments": list(docker.arguments or []), "buildContext": None,
                    "baseImageRegistry": {"address": registry.address, "username": registry.username, "password": None}, "platform": {"os": "Linux", "architecture": "amd64"}},
         "spark": None,
@@ -76,9 +77,9 @@ def load(path: str | os.PathLike) -> Environment:
     made.docker.base_image_registry.address = (docker.get("baseImageRegistry") or {}).get("address")
     if (folder / _CONDA).is_file():
         read = CondaDependencies(folder / _CONDA)
-        made.python.conda_dependencies = CondaDependencies(_underlying_structure=read.as_dict())
+        made.python.conda_dependencies = CondaDependencies._kept(read.as_dict(), python)
     elif python.get("condaDependencies") is not None:
-        made.python.conda_dependencies = CondaDependencies(_underlying_structure=python["condaDependencies"])
+        made.python.conda_dependencies = CondaDependencies._kept(python["condaDependencies"], python)
     if (folder / _DOCKERFILE).is_file():
         made.docker.base_dockerfile = (folder / _DOCKERFILE).read_text(encoding="utf-8")
     return made

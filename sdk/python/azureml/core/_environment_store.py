@@ -20,11 +20,11 @@ _LAST_LINES = 20
 
 
 class Environments(Mapping[str, Environment]):
-    """All of a workspace by name, each fetched when it is looked at."""
+    """All of a workspace by name, each fetched when it is looked at. Curated names that the server cannot serve are left out."""
 
     def __init__(self, workspace: Workspace):
         self._workspace = workspace
-        self._names = [row["name"] for row in workspace._list("/environments")]
+        self._names = [row["name"] for row in workspace._list("/environments") if row.get("definition", row)]
         self._fetched: dict[str, Environment] = {}
 
     def __getitem__(self, name: str) -> Environment:

@@ -8,11 +8,14 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from azureml.core._config import same_server
 from azureml.core._environment_files import content_of
 from azureml.core._warnings import warn
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.environment import DEFAULT_CPU_IMAGE, Environment
 from azureml.exceptions import UserErrorException
+from roost.client import RoostError, local_server
+from roost.context import current_context
 
 if TYPE_CHECKING:
     from azureml.core.environment import DockerSection
@@ -39,8 +42,21 @@ class Known(NamedTuple):
 
 
 def is_local(client: Client) -> bool:
-    """The server is on this machine, so that paths mean the same for both."""
-    return bool(_LOOPBACK.match(client.url))
+    """The server is on this machine, so that paths mean the same for both: a loopback address alone may be the end of a tunnel,
+    so the server's own files have to name the same address and token. A run's own token is of a server that started it here."""
+    if not _LOOPBACK.match(client.url):
+        return False
+    context = current_context()
+    if context is not None and (context.url, context.token) == (client.url, client.token):
+        return True
+    for folder in (None, *([client.token_file.parent] if client.token_file is not None else [])):
+        try:
+            here, token_file = local_server(folder)
+            if same_server(client.url, here) and token_file.read_text().strip() == client.token:
+                return True
+        except (RoostError, OSError):
+            pass
+    return False
 
 
 def for_run(environment: Environment, docker: DockerConfiguration, local: bool, target: str) -> RunEnvironment:

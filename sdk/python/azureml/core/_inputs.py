@@ -3,6 +3,7 @@ of a run definition (docs/wire.md), with the texts that the server replaces by l
 
 from __future__ import annotations
 
+import numbers
 import os
 import re
 from typing import TYPE_CHECKING, Any, Iterable
@@ -55,7 +56,7 @@ class RunData:
                 self._take(self._outputs, item.name, item)
             else:
                 _check_text(item, where)
-        return [self.resolved(str(item)) for item in items]
+        return [self.resolved(str(item.item() if _is_one_number(item) else item)) for item in items]
 
     def resume(self, path: DataPath) -> list[str]:
         """The arguments that a run which goes on from ``path`` gets."""
@@ -178,8 +179,14 @@ def _check_text(item: Any, where: str) -> None:
                                  "dataset.as_named_input('name').as_mount(), or as_download()")  # fmt: skip
     if isinstance(item, (Datastore, DataPath)):
         raise UserErrorException(f"a {type(item).__name__} cannot be an item of {where} as it is; say how the run gets at it: datastore.path('folder').as_mount()")
-    if not isinstance(item, (str, int, float, os.PathLike)):
+    if not isinstance(item, (str, numbers.Number, os.PathLike)) and not _is_one_number(item):
         raise UserErrorException(f"an item of {where} must be a text, a number, a dataset's input or output, or a data reference, not {type(item).__name__}")
+
+
+def _is_one_number(item: Any) -> bool:
+    """NumPy's, also as an array or tensor of one element."""
+    size = getattr(item, "size", None)
+    return callable(getattr(item, "item", None)) and (size() if callable(size) else size) in (1, (1,), ()) and isinstance(item.item(), numbers.Number)
 
 
 def as_settings(item: Any) -> Any:

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from azureml.core._config import warn_without_meaning
 from azureml.core._service import service_errors
 from azureml.exceptions import UserErrorException
 from roost.client import quote, quote_path
@@ -20,12 +21,12 @@ class RunFiles:
     _id: str
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
-        _only_default_datastore(datastore_name)
+        _said("upload_file", datastore_name)
         self._upload(artifact_name(name), path_or_stream, overwrite=False)
 
     def upload_files(self, names: list[str], paths: list, return_artifacts: bool = False,
                      timeout_seconds: float | None = None, datastore_name: str | None = None) -> None:  # fmt: skip
-        _only_default_datastore(datastore_name)
+        _said("upload_files", datastore_name, return_artifacts=return_artifacts or None, timeout_seconds=timeout_seconds)
         if len(names) != len(paths):
             raise UserErrorException(f"upload_files got {len(names)} names for {len(paths)} paths")
         missing = [str(path) for path in paths if not os.path.isfile(path)]
@@ -35,7 +36,7 @@ class RunFiles:
             self._upload(artifact_name(name), path, overwrite=False)
 
     def upload_folder(self, name: str, path: str, datastore_name: str | None = None) -> None:
-        _only_default_datastore(datastore_name)
+        _said("upload_folder", datastore_name)
         root = pathlib.Path(path)
         if not root.is_dir():
             raise UserErrorException(f"there is no folder {path} to upload")
@@ -56,6 +57,7 @@ class RunFiles:
     def download_files(self, prefix: str | None = None, output_directory: str | None = None, output_paths: list | None = None,
                        batch_size: int = 100, append_prefix: bool = True, timeout_seconds: float | None = None) -> None:  # fmt: skip
         """Downloads every file whose name starts with ``prefix``, below ``output_directory`` or to ``output_paths``."""
+        _said("download_files", None, batch_size=None if batch_size == 100 else batch_size, timeout_seconds=timeout_seconds)
         names = [item["path"] for item in self._files(prefix or "")]
         if output_paths is not None:
             paths = [output_paths] if isinstance(output_paths, str) else list(output_paths)
@@ -107,6 +109,6 @@ def artifact_name(name: str) -> str:
     return pathlib.PurePosixPath(os.fspath(name).replace("\\", "/")).as_posix().lstrip("/")
 
 
-def _only_default_datastore(name: str | None) -> None:
-    if name is not None:
-        raise UserErrorException("datastore_name is not available: files are kept with the run")
+def _said(call: str, datastore_name: str | None, **more: Any) -> None:
+    """One warning for what has no meaning; the default datastore is where a run's files are by any account."""
+    warn_without_meaning(call, {"datastore_name": datastore_name if datastore_name != "workspaceblobstore" else None, **more})

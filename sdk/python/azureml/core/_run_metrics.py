@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from azureml.core import _values
 from azureml.core._metrics import read_metrics
 from azureml.core._run_files import artifact_name
 from azureml.core._service import service_errors
+from azureml.core._warnings import warn_once
 from azureml.exceptions import UserErrorException
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class RunMetrics:
         if isinstance(value, bool):
             value = int(value)
         if _values.is_number(value):
+            if description:
+                warn_once("log: the description of a number has no meaning here and is ignored; text, lists, rows and tables keep theirs")
             self._reporter.point(name, value, step)
         else:
             self._reporter.entry(name, "text", value, step, description)
@@ -53,7 +57,8 @@ class RunMetrics:
             drawn = io.BytesIO()
             plot.savefig(drawn, format="png")
             drawn.seek(0)
-            artifact, source = f"{name}_{int(time.time())}.png", drawn
+            # Two plots of one second, or of two processes, are two files.
+            artifact, source = f"{name}_{int(time.time())}_{uuid.uuid4().hex[:8]}.png", drawn
         else:
             with open(path, "rb") as file:
                 head = file.read(12)
@@ -76,8 +81,9 @@ class RunMetrics:
         self._reporter.entry(name, "predictions", _values.json_object(name, value), None, description)
 
     def flush(self, timeout_seconds: float = 300) -> None:
-        """Waits until everything logged is on the server."""
-        self._reporter.flush(timeout_seconds)
+        """Waits until everything logged is on the server; says how much is not, when time ran out."""
+        if not self._reporter.flush(timeout_seconds):
+            self._reporter.tell_undelivered()
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False) -> dict:
         """Metrics by name: a number logged once is a value, several times a list; rows and tables are dictionaries; an

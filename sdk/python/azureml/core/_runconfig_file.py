@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from azureml.core import _runconfig_data
-from azureml.core.conda_dependencies import CondaDependencies
+from azureml.core.conda_dependencies import UNASKED_KEY, CondaDependencies
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import UserErrorException
 from roost.yaml_subset import YamlError, dump, load
@@ -28,6 +28,8 @@ _DOCKER = {"use_docker": "useDocker", "shared_volumes": "sharedVolumes", "argume
 _HISTORY = {"output_collection": "outputCollection", "directories_to_watch": "directoriesToWatch", "snapshot_project": "snapshotProject"}
 _MPI = {"process_count_per_node": "processCountPerNode", "node_count": "nodeCount"}
 _PYTORCH = {"communication_backend": "communicationBackend", "process_count": "processCount", "node_count": "nodeCount"}
+_AMLCOMPUTE = {"vm_size": "vmSize", "vm_priority": "vmPriority"}
+_REGISTRY = {"address": "address"}  # never a password
 _TENSORFLOW = {"worker_count": "workerCount", "parameter_server_count": "parameterServerCount"}
 
 
@@ -47,13 +49,18 @@ def place(path: str | os.PathLike | None, name: str, for_writing: bool) -> pathl
 
 def write(config: RunConfiguration, file: pathlib.Path) -> None:
     conda = config.environment.python.conda_dependencies
-    python = {**_pick(config.environment.python, _PYTHON), "condaDependencies": conda.as_dict() if isinstance(conda, CondaDependencies) else conda}
+    python = {**_pick(config.environment.python, _PYTHON), "condaDependencies": conda}
+    if isinstance(conda, CondaDependencies):
+        python.update({"condaDependencies": conda.as_dict(), UNASKED_KEY: conda._unasked_python()})
     environment = {**_pick(config.environment, _ENVIRONMENT), "python": python,
-                   "docker": _pick(config.environment.docker, _SECTION)}  # fmt: skip
+                   "docker": {**_pick(config.environment.docker, _SECTION),
+                              "baseImageRegistry": {"address": config.environment.docker.base_image_registry.address}}}  # fmt: skip
     content = {**_pick(config, _TOP), "environment": environment, "history": _pick(config.history, _HISTORY), "docker": _pick(config.docker, _DOCKER)}
     for name, section, keys in (("mpi", config.mpi, _MPI), ("pytorch", config.pytorch, _PYTORCH), ("tensorflow", config.tensorflow, _TENSORFLOW)):
         if section is not None:
             content[name] = _pick(section, keys)
+    if config.amlcompute.vm_size is not None or config.amlcompute.vm_priority is not None:
+        content["amlcompute"] = _pick(config.amlcompute, _AMLCOMPUTE)
     content.update(_runconfig_data.written(config))
     if config.resources is not None:
         content["resources"] = config.resources.serialize()
@@ -80,6 +87,8 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     python, docker = reader.section(environment, "python"), reader.section(environment, "docker")
     _read_conda(config, python, file)
     reader.fill(config.environment.python, python, _PYTHON, "environment.python")
+    reader.fill(config.environment.docker.base_image_registry, reader.section(docker, "baseImageRegistry"), _REGISTRY, "environment.docker.baseImageRegistry")
+    reader.fill(config.amlcompute, reader.section(content, "amlcompute"), _AMLCOMPUTE, "amlcompute")
     reader.fill(config.environment.docker, docker, _SECTION, "environment.docker")
     reader.fill(config.environment, environment, _ENVIRONMENT, "environment")
     reader.fill(config.history, reader.section(content, "history"), _HISTORY, "history")
@@ -93,15 +102,17 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
     if resources:
         config.resources = ResourceConfiguration.deserialize(resources)
     # Files of Azure ML have every layout's section; framework and communicator say which one counts.
-    kinds = {"mpi": (_MPI, runconfig.MpiConfiguration, config.communicator in ("IntelMpi", "OpenMpi")),
-             "pytorch": (_PYTORCH, runconfig.PyTorchConfiguration, config.framework == "PyTorch" and config.communicator.lower() in ("nccl", "gloo")),
-             "tensorflow": (_TENSORFLOW, runconfig.TensorflowConfiguration, config.communicator == "ParameterServer")}  # fmt: skip
-    for name, (keys, kind, counts) in kinds.items():
-        if counts:
-            given = {attribute: layouts[name][key] for attribute, key in keys.items() if layouts[name].get(key) is not None}
+    kinds = {"mpi": (_MPI, runconfig.MpiConfiguration), "pytorch": (_PYTORCH, runconfig.PyTorchConfiguration),
+             "tensorflow": (_TENSORFLOW, runconfig.TensorflowConfiguration)}  # fmt: skip
+    chosen = config._layout()
+    for name, (keys, kind) in kinds.items():
+        given = {attribute: layouts[name][key] for attribute, key in keys.items() if layouts[name].get(key) is not None}
+        if name == chosen:
             if "node_count" in keys and "node_count" not in given:
                 given["node_count"] = config.node_count
             config._distribute(kind(**given))
+        elif given:
+            setattr(config, name, kind(**given))
     if reader.unknown:
         warnings.warn(f"{file}: {', '.join(reader.unknown)} have no meaning here and are ignored", stacklevel=3)
     return config
@@ -110,8 +121,9 @@ def read(config: RunConfiguration, file: pathlib.Path) -> RunConfiguration:
 def _read_conda(config: RunConfiguration, python: dict, file: pathlib.Path) -> None:
     """The dependencies, or the file that they are in: Azure ML writes its path as seen from the folder above .azureml."""
     content, name = python.pop("condaDependencies", None), python.pop("condaDependenciesFile", None)
+    beside = {UNASKED_KEY: python.pop(UNASKED_KEY)} if UNASKED_KEY in python else {}
     if content is not None:
-        config.environment.python.conda_dependencies = CondaDependencies(_underlying_structure=content)
+        config.environment.python.conda_dependencies = CondaDependencies._kept(content, beside)
     elif name:
         places = [folder / name for folder in (file.parent.parent, file.parent, pathlib.Path("."))]
         config.environment.python.conda_dependencies = CondaDependencies(next((place for place in places if place.is_file()), places[0]))

@@ -26,6 +26,11 @@ def matches(have: dict, wanted: Any) -> bool:
     return all(key in have and have[key] == (None if value is None else str(value)) for key, value in wanted.items())
 
 
+def texts(given: dict | None) -> dict[str, str] | None:
+    """Tags or properties as the server keeps them."""
+    return None if given is None else {str(key): str(value) for key, value in given.items()}
+
+
 class data_errors:
     """As ``service_errors``; what the caller can mend (nothing there, a taken name, a file that cannot be read) is a UserErrorException,
     with the text ``missing`` for what is not found."""

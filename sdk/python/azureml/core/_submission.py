@@ -11,6 +11,7 @@ from azureml.core import _environment_wire
 from azureml.core._not_here import not_here
 from azureml.core._service import service_errors
 from azureml.core._warnings import warn
+from azureml.core.run import GPU_SUBSTITUTION
 from azureml.core.runconfig import RunConfiguration
 from azureml.core.script_run import ScriptRun
 from azureml.core.script_run_config import ScriptRunConfig
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from azureml.core._inputs import RunData
     from azureml.core.experiment import Experiment
     from azureml.core.run import Run
-
-_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 
 
 def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[str, Any], parent: str | None = None) -> Run:
@@ -61,8 +60,8 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     run = ScriptRun._of(client, row["run_id"])
     run._experiment = experiment
     data.submitted(run.id, row["definition"])
-    substituted = (row.get("properties") or {}).get(_SUBSTITUTION)
-    if substituted and _SUBSTITUTION not in body["properties"]:
+    substituted = (row.get("properties") or {}).get(GPU_SUBSTITUTION)
+    if substituted and GPU_SUBSTITUTION not in body["properties"]:
         warn(substituted)  # by the server, for a cluster's node
     return run
 
@@ -111,7 +110,7 @@ def _ask_for_gpu(client: Client, body: dict[str, Any]) -> None:
     else:
         said = "use_gpu asks for a GPU; the server's machine has none, so the run has CPUs only"
         warn(said)
-        body.setdefault("properties", {})[_SUBSTITUTION] = said
+        body.setdefault("properties", {})[GPU_SUBSTITUTION] = said
 
 
 def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
@@ -133,12 +132,17 @@ def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
 
 
 def _refuse_what_is_not_here(run: RunConfiguration) -> None:
-    if run.mpi or run.pytorch or run.tensorflow or run.node_count != 1:
+    layout = run._layout()
+    if run.node_count != 1 or (layout is not None and run._processes(layout) > 1):
         raise not_here("starting a run as several processes", "the configuration is checked and kept, but a run is one process; on one machine "
                        "use command='torchrun --standalone --nproc_per_node=N script.py ...'")  # fmt: skip
     ignored = ["priority"] * (run.priority is not None)
+    # Sections that framework and communicator do not choose; TensorFlow's default are a worker and a parameter server.
+    ignored += [name for name, most in (("mpi", 1), ("pytorch", 1), ("tensorflow", 2)) if name != layout and run._processes(name) > most]
+    ignored += ["amlcompute"] * (run.amlcompute.vm_size is not None or run.amlcompute.vm_priority is not None)
     ignored += ["history.output_collection"] * (not run.history.output_collection)
     ignored += ["history.snapshot_project"] * (not run.history.snapshot_project)
     ignored += ["history.directories_to_watch"] * (set(run.history.directories_to_watch) != {"logs"})
     if ignored:
-        warn(f"the run configuration's {', '.join(ignored)} has no meaning here and is ignored: outputs, logs and the snapshot are always kept")
+        kept = ": outputs, logs and the snapshot are always kept" if any(name.startswith("history") for name in ignored) else ""
+        warn(f"the run configuration's {', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no meaning here and {'is' if len(ignored) == 1 else 'are'} ignored{kept}")

@@ -33,6 +33,8 @@ def wait_for_completion(run: Run, show_output: bool, wait_post_processing: bool,
     error = details.get("error")
     if show_output:
         print(f"\nExecution Summary\n=================\nRunId: {run.id}\nWeb View: {run.get_portal_url()}")
+        if details.get("warnings"):
+            print("\nWarnings:", *(each["message"] for each in details["warnings"]), sep="\n")
         if error and not raise_on_error:
             print("Error:\n" + json.dumps(error, indent=4))
         print()
@@ -61,39 +63,60 @@ def _ask(question: Callable[[], Any]) -> Any:
 
 
 def _stream(run: Run, wait_post_processing: bool) -> None:
-    """Follows the highest-numbered driver log; moves on when a higher one appears."""
-    shown: str | None = None
+    """Follows the highest-numbered driver log of the newest attempt; moves on when a higher one appears, or another attempt."""
+    shown: tuple[str, int] | None = None  # path and attempt
     offset = 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         status = _ask(run.get_status)
         over = _is_over(status, wait_post_processing)
-        names = sorted({item["path"] for item in _ask(lambda: run._call("GET", "/logs"))["items"] if _LOG.fullmatch(item["path"])})
-        newest = _primary(names)
+        newest = _newest(_ask(lambda: run._call("GET", "/logs"))["items"])
         if newest is not None and newest != shown:
             if shown is not None:
-                _show(run, shown, offset, decoder)  # what came between the last look and the next log
-            print(f"\nStreaming {newest}\n{'=' * len('Streaming ' + newest)}\n")
+                _show_rest(run, shown, offset, decoder)  # what came between the last look and the next log
+            print(f"\nStreaming {newest[0]}\n{'=' * len('Streaming ' + newest[0])}\n")
             shown, offset = newest, 0
             decoder.reset()
-        if shown is not None:
-            offset = _show(run, shown, offset, decoder)
+        if shown is not None and over:
+            _show_rest(run, shown, offset, decoder)
+        elif shown is not None:
+            offset, _ = _show(run, shown, offset, decoder)
         if over:
             return
         time.sleep(0.3)
 
 
-def _show(run: Run, log: str, offset: int, decoder: codecs.IncrementalDecoder) -> int:
-    """Prints what is there from an offset on, and gives the next one."""
+def _newest(items: list[dict]) -> tuple[str, int] | None:
+    logs = [item for item in items if _LOG.fullmatch(item["path"])]
+    attempt = max((item["attempt"] for item in logs), default=0)
+    path = _primary(sorted({item["path"] for item in logs if item["attempt"] == attempt}))
+    return None if path is None else (path, attempt)
+
+
+def _show(run: Run, log: tuple[str, int], offset: int, decoder: codecs.IncrementalDecoder) -> tuple[int, bool]:
+    """Prints what is there from an offset on; gives the next one, and whether all that there is was printed."""
+    path, attempt = log
     try:
-        for piece in run._client.stream(f"{run._path}/logs/{quote_path(log)}", offset=offset):
+        for piece in run._client.stream(f"{run._path}/logs/{quote_path(path)}", offset=offset, attempt=attempt):
             offset += len(piece)
             sys.stdout.write(decoder.decode(piece))
         sys.stdout.flush()
     except RoostError as error:
+        if error.status == 404:
+            return offset, True  # gone meanwhile
         if error.code != "unavailable":
             raise
-    return offset
+        return offset, False
+    return offset, True
+
+
+def _show_rest(run: Run, log: tuple[str, int], offset: int, decoder: codecs.IncrementalDecoder) -> None:
+    """However long the server is away."""
+    is_whole = False
+    while not is_whole:
+        offset, is_whole = _show(run, log, offset, decoder)
+        if not is_whole:
+            time.sleep(1)
 
 
 def _primary(names: list[str]) -> str | None:

@@ -21,7 +21,9 @@ class _Default(str):
 PYTHON_DEFAULT_VERSION = _Default("3.10.18")  # of `create`, and of a specification that names none
 DEFAULT_SDK_ORIGIN = "https://pypi.python.org/simple"
 _EMPTY_PYTHON = "3.8.13"  # of CondaDependencies() itself
+_UNASKED = "# Roost: nobody asked for "  # in a file, before the Python that only the defaults put in
 _HEADER = "# A conda specification: what a run's Python environment consists of.\n# Azure ML's and Roost's tools read it, and `conda env create -f` does.\n\n"
+UNASKED_KEY = "roostUnaskedPython"
 _NAME = re.compile(r"(?:[\w.-]+::)?([A-Za-z0-9][\w.-]*)")
 
 
@@ -36,7 +38,8 @@ class CondaDependencies:
             raise UserErrorException("CondaDependencies takes a file or a structure, not both")
         self._python_is_wanted = True
         if conda_dependencies_file_path is not None:
-            self._content = _read(pathlib.Path(conda_dependencies_file_path))
+            self._content, unasked = _read(pathlib.Path(conda_dependencies_file_path))
+            self._python_is_wanted = unasked is None or self.get_python_version() != unasked
         elif _underlying_structure is not None:
             self._content = _checked(copy.deepcopy(_underlying_structure), "the structure")
             self._python_is_wanted = self._content != _defaults()
@@ -150,7 +153,8 @@ class CondaDependencies:
         return copy.deepcopy(self._content)
 
     def serialize_to_string(self) -> str:
-        return _HEADER + dump(self._content)
+        unasked = self._unasked_python()
+        return (_HEADER if unasked is None else f"{_HEADER[:-1]}{_UNASKED}python={unasked}\n\n") + dump(self._content)
 
     def save(self, path: str | os.PathLike | None = None) -> str:
         """Writes the file ``path`` (default: conda_dependencies.yml in the current folder); gives its path."""
@@ -201,7 +205,19 @@ class CondaDependencies:
         return True
 
     def _asks_nothing(self) -> bool:
-        return self._content == _defaults()
+        return not self._python_is_wanted and self._content == _defaults()
+
+    def _unasked_python(self) -> str | None:
+        """The version that only the defaults put in, to be kept beside the content."""
+        return None if self._python_is_wanted else self.get_python_version()
+
+    @classmethod
+    def _kept(cls, content: dict, beside: dict) -> CondaDependencies:
+        """``content`` as ``as_dict`` gave it; ``beside`` has ``_unasked_python`` under UNASKED_KEY, unless it is Azure ML's."""
+        made = cls(_underlying_structure=content)
+        if UNASKED_KEY in beside:
+            made._python_is_wanted = beside[UNASKED_KEY] is None or made.get_python_version() != beside[UNASKED_KEY]
+        return made
 
     def _wanted_packages(self) -> List[str]:
         """The conda packages that somebody asked for."""
@@ -219,14 +235,17 @@ def _defaults() -> dict:
             "channels": ["anaconda", "conda-forge"]}  # fmt: skip
 
 
-def _read(file: pathlib.Path) -> dict:
+def _read(file: pathlib.Path) -> tuple[dict, str | None]:
+    """With the version of Python in it that nobody asked for."""
     try:
-        content = load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = load(text)
     except FileNotFoundError as error:
         raise UserErrorException(f"there is no conda specification {file}") from error
     except (OSError, UnicodeDecodeError, YamlError) as error:
         raise UserErrorException(f"{file} cannot be read as a conda specification: {error}") from error
-    return _checked(content, str(file))
+    unasked = next((line[len(_UNASKED + "python=") :].strip() for line in text.splitlines() if line.startswith(_UNASKED + "python=")), None)
+    return _checked(content, str(file)), unasked
 
 
 def _checked(content: Any, where: str) -> dict:

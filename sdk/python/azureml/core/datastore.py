@@ -13,7 +13,7 @@ from azureml.core._service import data_errors, every_item
 from azureml.data.data_reference import DataReference
 from azureml.data.datapath import relative
 from azureml.exceptions import UserErrorException
-from roost.client import quote
+from roost.client import RoostError, quote
 
 if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
@@ -78,7 +78,12 @@ class Datastore(_not_here.KnownMissing):
                 if there["is_default"]:  # the default one cannot be removed
                     workspace._client.call("PATCH", "/datastores/workspaceblobstore", {"is_default": True})
                 workspace._client.call("DELETE", f"/datastores/{quote(datastore_name)}")
-            row = workspace._client.call("POST", "/datastores", {**wanted, "is_default": bool(there and there["is_default"])})
+            try:
+                row = workspace._client.call("POST", "/datastores", {**wanted, "is_default": bool(there and there["is_default"])})
+            except RoostError:
+                if there is not None and there["type"] == "folder":  # as it was
+                    workspace._client.call("POST", "/datastores", {key: there[key] for key in ("name", "path", "read_only", "is_default")})
+                raise
         return Datastore._of(workspace, row)
 
     @staticmethod

@@ -8,9 +8,12 @@ import uuid
 from typing import TYPE_CHECKING, Any, List
 
 from azureml.core import _not_here
-from azureml.core._service import matches, service_errors
+from azureml.core._config import warn_without_meaning
+from azureml.core._service import matches, service_errors, texts
+from azureml.core._warnings import warn
 from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
-from roost.client import RoostError, quote, quote_path
+from roost.client import Client, RoostError, quote, quote_path
+from roost.context import current_context
 from roost.snapshot import File, hash_file, send_files
 
 if TYPE_CHECKING:
@@ -120,18 +123,16 @@ class Model(_not_here.KnownMissing):
                  model_framework_version: str | None = None, child_paths: List[str] | None = None, sample_input_dataset: Any = None,
                  sample_output_dataset: Any = None, resource_configuration: Any = None) -> Model:  # fmt: skip
         """Sends a file, or a folder (of it only ``child_paths``, where given), as the next version of a model."""
-        given = {"datasets": datasets, "sample_input_dataset": sample_input_dataset, "sample_output_dataset": sample_output_dataset,
-                 "resource_configuration": resource_configuration}  # fmt: skip
-        unsupported = [name for name, value in given.items() if value is not None]
-        if unsupported:
-            raise UserErrorException(f"Model.register does not take {', '.join(unsupported)} here")
+        warn_without_meaning("Model.register", {"sample_input_dataset": sample_input_dataset, "sample_output_dataset": sample_output_dataset,
+                                                "resource_configuration": resource_configuration})  # fmt: skip
         path = pathlib.Path(model_path)
         files = _files_of(path, child_paths)
-        body: dict[str, Any] = {"name": model_name, "source": path.resolve().name, "description": description, "tags": tags, "properties": properties,
+        body: dict[str, Any] = {"name": model_name, "source": path.resolve().name, "description": description, "tags": texts(tags),
+                                "properties": with_datasets(workspace._client, texts(properties), datasets),
                                 "framework": model_framework, "framework_version": model_framework_version}  # fmt: skip
-        for key in ("tags", "properties"):
-            if body[key] is not None:
-                body[key] = {str(name): str(value) for name, value in body[key].items()}
+        context = current_context()
+        if context is not None and context.token == workspace._client.token:
+            body["run_id"] = context.run_id  # a run's own token registers models of that run alone
         print(f"Registering model {model_name}")
         with service_errors():
             send_files(workspace._client, files)
@@ -164,21 +165,18 @@ class Model(_not_here.KnownMissing):
     def update(self, tags: dict | None = None, description: str | None = None, sample_input_dataset: Any = None,
                sample_output_dataset: Any = None, resource_configuration: Any = None) -> None:  # fmt: skip
         """Replaces all tags, and the description."""
-        given = {"sample_input_dataset": sample_input_dataset, "sample_output_dataset": sample_output_dataset,
-                 "resource_configuration": resource_configuration}  # fmt: skip
-        unsupported = [name for name, value in given.items() if value is not None]
-        if unsupported:
-            raise UserErrorException(f"Model.update does not take {', '.join(unsupported)} here")
+        warn_without_meaning("Model.update", {"sample_input_dataset": sample_input_dataset, "sample_output_dataset": sample_output_dataset,
+                                              "resource_configuration": resource_configuration})  # fmt: skip
         change: dict[str, Any] = {}
         if tags is not None:
-            change["tags"] = {**dict.fromkeys(self.tags), **_texts(tags)}
+            change["tags"] = {**dict.fromkeys(self.tags), **texts(tags)}
         if description is not None:
             change["description"] = description
         self._patch(change)
 
     def add_tags(self, tags: dict) -> None:
         """Adds, or gives a tag that is there another value."""
-        self._patch({"tags": _texts(tags)})
+        self._patch({"tags": texts(tags)})
 
     def remove_tags(self, tags: str | List[str]) -> None:
         self._patch({"tags": dict.fromkeys([tags] if isinstance(tags, str) else tags)})
@@ -189,7 +187,7 @@ class Model(_not_here.KnownMissing):
     def update_tags_properties(self, add_tags: dict | None = None, remove_tags: List[str] | None = None, add_properties: dict | None = None) -> None:
         if add_properties:
             self.add_properties(add_properties)
-        self._patch({"tags": {**dict.fromkeys(remove_tags or []), **_texts(add_tags or {})}})
+        self._patch({"tags": {**dict.fromkeys(remove_tags or []), **texts(add_tags or {})}})
 
     def _patch(self, change: dict) -> None:
         with service_errors():
@@ -226,8 +224,24 @@ def _has(have: dict, wanted: Any) -> bool:
     return all(item in have if isinstance(item, str) else have.get(item[0]) == str(item[1]) for item in wanted)
 
 
-def _texts(tags: dict) -> dict[str, str]:
-    return {str(key): str(value) for key, value in tags.items()}
+def with_datasets(client: Client, properties: dict[str, str] | None, datasets: Any) -> dict[str, str] | None:
+    """``datasets`` are pairs of a scenario and a dataset; their ids are kept as properties."""
+    if not datasets:
+        return properties
+    from azureml.core.workspace import Workspace
+    from azureml.data.abstract_dataset import AbstractDataset
+
+    ids: dict[str, list[str]] = {}
+    for item in datasets:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise UserErrorException(f"datasets must be a list of (scenario, dataset), not of {type(item).__name__}")
+        scenario, dataset = item
+        if not isinstance(dataset, (str, AbstractDataset)):
+            raise UserErrorException(f"datasets: '{scenario}' must be of a dataset or its id, not of {type(dataset).__name__}")
+        found = dataset if isinstance(dataset, str) else dataset._save(Workspace._from_client(client))["dataset_id"]
+        ids.setdefault(f"roost.dataset.{scenario}", []).append(found)
+    warn(f"a model is not registered with datasets here: their ids are kept as the properties {', '.join(ids)}")
+    return {**(properties or {}), **{name: ",".join(found) for name, found in ids.items()}}
 
 
 def _files_of(path: pathlib.Path, child_paths: list[str] | None) -> list[File]:

@@ -7,10 +7,11 @@ import uuid
 from typing import TYPE_CHECKING, Any, Iterator, List
 
 from azureml.core import _not_here
+from azureml.core._config import warn_without_meaning
 from azureml.core._offline_run import _OfflineRun
 from azureml.core._run_files import RunFiles
 from azureml.core._run_metrics import RunMetrics
-from azureml.core._service import matches, service_errors
+from azureml.core._service import matches, service_errors, texts
 from azureml.exceptions import ModelPathNotFoundException, RunEnvironmentException, ServiceException, UserErrorException
 from roost.client import Client, RoostError, quote
 from roost.context import current_context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
     from roost.reporter import Reporter
 
+GPU_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 _NO_CONTEXT = (
     "Failed to load a submitted run, if outside of an execution context, use experiment.start_logging to "
     "initialize an azureml.core.Run."
@@ -205,8 +207,14 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
     def get_details(self) -> dict:
         """Azure ML's details object: runId, target, status, startTimeUtc, properties, runDefinition, logFiles, error...
-        ``exitCode`` is ours: what the script ended with (128 plus a signal's number), None while that is not known."""
-        return self._call("GET", "/details")
+        ``endTimeUtc`` comes with the end; ``warnings`` lists what the server took otherwise than asked for. ``exitCode`` is ours: what
+        the script ended with (128 plus a signal's number), None while that is not known."""
+        details = self._call("GET", "/details")
+        if details.get("endTimeUtc") is None:
+            details.pop("endTimeUtc", None)
+        substituted = (details.get("properties") or {}).get(GPU_SUBSTITUTION)
+        details["warnings"] = [{"source": GPU_SUBSTITUTION, "message": substituted}] if substituted else []
+        return details
 
     def get_details_with_logs(self) -> dict:
         details = self.get_details()
@@ -272,7 +280,7 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
     def add_properties(self, properties: dict) -> None:
         """Adds; another value for a property that is there is an error."""
-        self._call("POST", "/properties", {str(key): str(value) for key, value in properties.items()})
+        self._call("POST", "/properties", texts(properties), repeatable=True)
 
     def get_properties(self) -> dict:
         return self._row()["properties"]
@@ -304,7 +312,7 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
             self._call("POST", "/cancel")
 
     def _report_status(self, status: str, error: dict | None = None) -> None:
-        self._call("POST", "/status", {"status": status, **({"error": error} if error else {})})
+        self._call("POST", "/status", {"status": status, **({"error": error} if error else {})}, repeatable=True)
 
     def __enter__(self) -> Run:
         return self
@@ -333,14 +341,15 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
                        sample_output_dataset: Any = None, resource_configuration: Any = None, **kwargs: Any) -> Model:  # fmt: skip
         """Registers files of this run as the next version of a model. ``model_path`` (default: the model's name) is a file, or the
         folder that all files of the model are below."""
-        unsupported = [name for name, value in {"datasets": datasets, "sample_input_dataset": sample_input_dataset,
-                       "sample_output_dataset": sample_output_dataset, "resource_configuration": resource_configuration}.items()
-                       if value is not None] + sorted(kwargs)  # fmt: skip
-        if unsupported:
-            raise UserErrorException(f"register_model does not take {', '.join(unsupported)} here")
-        body = {"name": model_name, "run_id": self._id, "path": model_path, "description": description, "tags": tags,
-                "properties": properties, "framework": model_framework, "framework_version": model_framework_version}  # fmt: skip
-        from azureml.core.model import Model
+        if kwargs:
+            raise UserErrorException(f"register_model does not take {', '.join(sorted(kwargs))} here")
+        from azureml.core.model import Model, with_datasets
+
+        warn_without_meaning("register_model", {"sample_input_dataset": sample_input_dataset, "sample_output_dataset": sample_output_dataset,
+                                                "resource_configuration": resource_configuration})  # fmt: skip
+        body = {"name": model_name, "run_id": self._id, "path": model_path, "description": description, "tags": texts(tags),
+                "properties": with_datasets(self._client, texts(properties), datasets), "framework": model_framework,
+                "framework_version": model_framework_version}  # fmt: skip
 
         try:
             row = self._client.call("POST", "/models", {key: value for key, value in body.items() if value is not None},
@@ -386,9 +395,9 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _call(self, method: str, path: str, body: Any = None, query: dict | None = None) -> Any:
+    def _call(self, method: str, path: str, body: Any = None, query: dict | None = None, repeatable: bool = False) -> Any:
         with service_errors():
-            return self._client.call(method, self._path + path, body, query)
+            return self._client.call(method, self._path + path, body, query, repeatable=repeatable)
 
     def _row(self) -> dict:
         return self._call("GET", "")

@@ -16,7 +16,7 @@ from azureml.core.environment import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE, Envir
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.exceptions import RunConfigurationException, UserErrorException
 
-__all__ = ["DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "Data", "DataLocation", "DataPath", "DataReferenceConfiguration", "Dataset", "DockerConfiguration",
+__all__ = ["AmlComputeConfiguration", "DEFAULT_CPU_IMAGE", "DEFAULT_GPU_IMAGE", "Data", "DataLocation", "DataPath", "DataReferenceConfiguration", "Dataset", "DockerConfiguration",
            "Environment", "GlobsOptions", "HistoryConfiguration", "MpiConfiguration", "OutputData", "OutputOptions", "PyTorchConfiguration",
            "RegistrationOptions", "RunConfiguration", "TensorflowConfiguration", "UploadOptions"]  # fmt: skip
 DEFAULT_SECONDS = 2_592_000  # 30 days
@@ -61,8 +61,20 @@ class DockerConfiguration(Settings):
     """Whether a run has a container, and its settings. With packages of the environment's own it is a hint, for servers that have
     a container runtime."""
 
-    def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] = [], shm_size: str = "2g"):  # noqa: B006
-        self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments), shm_size
+    def __init__(self, use_docker: bool = False, shared_volumes: bool = True, arguments: list[str] | None = [], shm_size: str = "2g"):  # noqa: B006
+        self.use_docker, self.shared_volumes, self.arguments, self.shm_size = use_docker, shared_volumes, list(arguments or []), shm_size
+        self._complete = True
+
+
+class AmlComputeConfiguration(Settings):
+    """A cluster for one run alone, which is not here: what is set is named in a warning at submit."""
+
+    def __init__(self) -> None:
+        self.vm_size: str | None = None
+        self.vm_priority: str | None = None
+        self._name: str | None = None
+        self._retain_cluster = False
+        self._cluster_max_node_count: int | None = None
         self._complete = True
 
 
@@ -100,9 +112,11 @@ class RunConfiguration(Settings):
         self.max_run_duration_seconds: int | None = None
         self.history = HistoryConfiguration()
         self.docker = DockerConfiguration()
-        self.mpi: MpiConfiguration | None = None
-        self.pytorch: PyTorchConfiguration | None = None
-        self.tensorflow: TensorflowConfiguration | None = None
+        # The framework and communicator say which of the three counts, if any.
+        self.mpi: MpiConfiguration | None = MpiConfiguration()
+        self.pytorch: PyTorchConfiguration | None = PyTorchConfiguration()
+        self.tensorflow: TensorflowConfiguration | None = TensorflowConfiguration()
+        self.amlcompute = AmlComputeConfiguration()
         self.resources: ResourceConfiguration | None = None
         self.data: dict = {}
         self.output_data: dict = {}
@@ -128,6 +142,24 @@ class RunConfiguration(Settings):
     @environment_variables.setter
     def environment_variables(self, value: dict[str, str]) -> None:
         self.environment.environment_variables = value
+
+    def _layout(self) -> str | None:
+        """The name of the distributed configuration that counts."""
+        communicator = str(self.communicator)
+        if communicator in ("IntelMpi", "OpenMpi"):
+            return "mpi"
+        if self.framework == "PyTorch" and communicator.lower() in ("nccl", "gloo"):
+            return "pytorch"
+        return "tensorflow" if communicator == "ParameterServer" else None
+
+    def _processes(self, layout: str) -> int:
+        """How many processes a distributed configuration asks for."""
+        job = getattr(self, layout)
+        if isinstance(job, MpiConfiguration):
+            return job.process_count_per_node * job.node_count
+        if isinstance(job, PyTorchConfiguration):
+            return max(job.process_count or 1, job.node_count)
+        return 1 if job is None else job.worker_count + job.parameter_server_count
 
     def _distribute(self, job: Any) -> None:
         """Takes over a distributed configuration."""

@@ -33,6 +33,9 @@ class AzureMLException(Exception):
     def inner_exception(self, value: BaseException | None) -> None:
         self._inner_exception = value
 
+    def __reduce__(self) -> tuple:
+        return _unpickled, (type(self), self.args, self.__dict__)
+
     def print_stacktrace(self) -> None:
         """Prints the inner exception's traceback, or where this one came from."""
         error = self._inner_exception or self
@@ -44,6 +47,13 @@ class AzureMLException(Exception):
             error = {"code": self._error_code, **error}
         response = json.dumps({"error": error}, indent=4)
         return f"{type(self).__name__}:\n\tMessage: {self._message}\n\tInnerException {self._inner_exception}\n\tErrorResponse \n{response}"
+
+
+def _unpickled(kind: type, args: tuple, state: dict) -> Exception:
+    """Not by the constructors, whose parameters differ."""
+    made = kind.__new__(kind, *args)
+    made.__dict__.update(state)
+    return made
 
 
 class ActivityFailedException(AzureMLException):
