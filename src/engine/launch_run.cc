@@ -32,7 +32,9 @@ void Engine::State::StartPreparing(RunKey key) {
   Step("preparing");
   const bool in_image = live->environment && live->environment->container;
   PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live), in_image,
-                           definition = live->definition] {
+                           definition = live->definition, run_id = live->run.id] {
+    // A server that died just after the run was queued again has left these.
+    if (attempt > 1) RemovePrepared({store.data_folder(), run_id, attempt - 1});
     Status prepared = PrepareAttempt(store, layout, definition.snapshot);
     if (prepared) {
       prepared = PrepareRunData(store, {key, layout, definition, mount_means, in_image,
