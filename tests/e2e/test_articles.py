@@ -61,7 +61,9 @@ def check_console(printed: str, run, *, built: bool) -> None:
     assert (build in lines) == built, printed
     shown = [line for line in lines if line in (build, driver)]
     assert shown[-1] == driver and lines[lines.index(driver) + 1] == "=" * len(driver)
-    assert lines[-6:] == ["", "Execution Summary", "=================", f"RunId: {run.id}", f"Web View: {link}", ""]
+    warned = [each["message"] for each in run.get_details()["warnings"]]
+    summary = ["", "Execution Summary", "=================", f"RunId: {run.id}", f"Web View: {link}", *(["", "Warnings:", *warned] if warned else []), ""]
+    assert lines[-len(summary) :] == summary
     with urllib.request.urlopen(link.partition("#")[0], timeout=20) as answer:
         assert answer.status == 200 and b"<html" in answer.read().lower()
 

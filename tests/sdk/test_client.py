@@ -169,3 +169,36 @@ def test_a_signals_handler_may_log_within_a_log():
     reporter.point("outer", 1)
     assert reporter.flush(10)
     assert sorted(point["name"] for body in server.bodies for point in json.loads(body)["points"]) == ["inner", "outer"]
+
+
+def test_arguments_without_a_meaning_are_named(tmp_path, recwarn):
+    from azureml.core import Run
+
+    (tmp_path / "a").write_text("a")
+    run = Run._of(Scripted((201, {}), (201, {}), (200, {"items": []}), (200, {})).client, "r")
+    run.upload_files(["a"], [tmp_path / "a"], return_artifacts=True, timeout_seconds=5, datastore_name="mine")
+    run.upload_file("a", tmp_path / "a", "workspaceblobstore")
+    run.download_files(batch_size=10)
+    run._client.close()  # there is one connection at a time here
+    for step in range(2):
+        run.log("loss", step, "how wrong it is")
+    assert run._reporter.flush(10)
+    assert [str(each.message) for each in recwarn] == [
+        "upload_files: datastore_name, return_artifacts, timeout_seconds have no meaning here and are ignored",
+        "download_files: batch_size has no meaning here and is ignored",
+        "log: the description of a number has no meaning here and is ignored; text, lists, rows and tables keep theirs"]  # fmt: skip
+
+
+def test_plots_of_one_second_are_two_files():
+    from azureml.core import Run
+
+    class Plot:
+        def savefig(self, file, format):
+            file.write(b"\x89PNG")
+
+    run, names = Run._of(Client("http://127.0.0.1:9", "token"), "r"), set()
+    run._upload = lambda name, source, overwrite: names.add(name)
+    run._sender = type("Silent", (), {"entry": lambda *given: None})()
+    for _ in range(3):
+        run.log_image("curve", plot=Plot())
+    assert len(names) == 3 and all(name.startswith("curve_") and name.endswith(".png") for name in names)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DATASTORE = "workspaceblobstore"
 DEFAULT_OUTPUT = "dataset/{run-id}/{output-name}"
+_PLAIN = (str, numbers.Number, os.PathLike)  # arguments whose text is what the script gets
 _REFERENCE = re.compile(r"\$\{?AZUREML_DATAREFERENCE_(\w+)\}?")
 
 
@@ -56,7 +57,7 @@ class RunData:
                 self._take(self._outputs, item.name, item)
             else:
                 _check_text(item, where)
-        return [self.resolved(str(item.item() if _is_one_number(item) else item)) for item in items]
+        return [self.resolved(str(item.item() if not isinstance(item, _PLAIN) and _is_one_number(item) else item)) for item in items]
 
     def resume(self, path: DataPath) -> list[str]:
         """The arguments that a run which goes on from ``path`` gets."""
@@ -179,7 +180,7 @@ def _check_text(item: Any, where: str) -> None:
                                  "dataset.as_named_input('name').as_mount(), or as_download()")  # fmt: skip
     if isinstance(item, (Datastore, DataPath)):
         raise UserErrorException(f"a {type(item).__name__} cannot be an item of {where} as it is; say how the run gets at it: datastore.path('folder').as_mount()")
-    if not isinstance(item, (str, numbers.Number, os.PathLike)) and not _is_one_number(item):
+    if not isinstance(item, _PLAIN) and not _is_one_number(item):
         raise UserErrorException(f"an item of {where} must be a text, a number, a dataset's input or output, or a data reference, not {type(item).__name__}")
 
 

@@ -159,7 +159,7 @@ class RunConfiguration(Settings):
             return job.process_count_per_node * job.node_count
         if isinstance(job, PyTorchConfiguration):
             return max(job.process_count or 1, job.node_count)
-        return 1 if job is None else job.worker_count + job.parameter_server_count
+        return job.worker_count + job.parameter_server_count if isinstance(job, TensorflowConfiguration) else 1
 
     def _distribute(self, job: Any) -> None:
         """Takes over a distributed configuration."""
