@@ -128,15 +128,8 @@ Error NoSuchBuild(const std::string& key) {
   return {ErrorCode::kNotFound, "There is no built environment \"" + key + "\".", {}};
 }
 
-// Keys are parts of paths.
-bool IsKey(std::string_view text) {
-  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 Result<Json> BuildOfKey(Services& services, const std::string& key) {
-  if (!IsKey(key)) return Fail(NoSuchBuild(key));
+  if (!EnvironmentCache::IsKey(key)) return Fail(NoSuchBuild(key));
   EnvironmentCache& cache = services.engine.environments();
   const auto status = cache.StatusOf(key);
   if (status.state == EnvironmentCache::BuildState::kNone) return Fail(NoSuchBuild(key));
@@ -275,7 +268,7 @@ Result<Response> GetEnvironmentBuild(Services& services, Request& request) {
 Result<Response> GetEnvironmentBuildLog(Services& services, Request& request) {
   const std::string& key = request.parameters[0];
   ROOST_ASSIGN(const std::int64_t offset, QueryInteger(request, "offset", 0, 0, INT64_MAX));
-  if (!IsKey(key)) return Fail(NoSuchBuild(key));
+  if (!EnvironmentCache::IsKey(key)) return Fail(NoSuchBuild(key));
   EnvironmentCache& cache = services.engine.environments();
   // Asked before reading: a log that is called complete is sent whole.
   const bool complete = cache.StatusOf(key).state != EnvironmentCache::BuildState::kBuilding;
@@ -294,7 +287,7 @@ Result<Response> GetEnvironmentBuildLog(Services& services, Request& request) {
 
 Result<Response> DeleteEnvironmentBuild(Services& services, Request& request) {
   const std::string& key = request.parameters[0];
-  if (!IsKey(key)) return Fail(NoSuchBuild(key));
+  if (!EnvironmentCache::IsKey(key)) return Fail(NoSuchBuild(key));
   ROOST_TRY(services.engine.environments().Remove(key));
   return Response(204, "");
 }

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
+#include "cli/file_list.h"
 #include "cli/format.h"
 #include "cli/table.h"
 #include "roost/data.h"
@@ -74,15 +75,7 @@ Result<int> ShowData(client::Client& client, const std::string& reference, bool 
     ROOST_ASSIGN(files, client::ListDatasetFiles(client, Text(dataset, "dataset_id")));
   }
   if (as_json) {
-    if (with_files) {
-      dataset["files"] = json::array();
-      for (const client::RemoteFile& file : files) {
-        dataset["files"].push_back(
-            {{"path", file.path},
-             {"size", file.size},
-             {"digest", file.digest ? json(file.digest->ToText()) : json()}});
-      }
-    }
+    if (with_files) dataset["files"] = FilesJson(files);
     ROOST_TRY(PrintJson(dataset));
     return 0;
   }
@@ -104,10 +97,7 @@ Result<int> ShowData(client::Client& client, const std::string& reference, bool 
     text += fmt::format("tag          {}={}\n", key, PlainText(value));
   }
   ROOST_TRY(WriteOut(text));
-  if (!with_files) return 0;
-  Table table({{"SIZE", true}, {"PATH"}});
-  for (const client::RemoteFile& file : files) table.AddRow({FormatBytes(file.size), file.path});
-  ROOST_TRY(table.Print());
+  if (with_files) ROOST_TRY(PrintFileTable(files));
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/file_list.h"
 #include "cli/format.h"
 #include "cli/table.h"
 #include "roost/data.h"
@@ -38,24 +39,7 @@ Result<int> List(client::Client& client, bool as_json) {
 Result<int> Files(client::Client& client, const std::string& name, const std::string& prefix,
                   bool as_json) {
   ROOST_ASSIGN(const auto files, client::ListDatastoreFiles(client, name, prefix));
-  if (as_json) {
-    json items = json::array();
-    for (const client::RemoteFile& file : files) {
-      items.push_back({{"path", file.path},
-                       {"size", file.size},
-                       {"digest", file.digest ? json(file.digest->ToText()) : json()}});
-    }
-    ROOST_TRY(PrintJson({{"items", items}}));
-    return 0;
-  }
-  Table table({{"SIZE", true}, {"PATH"}});
-  for (const client::RemoteFile& file : files) table.AddRow({FormatBytes(file.size), file.path});
-  if (files.empty()) {
-    ROOST_TRY(WriteOut("No file fits.\n"));
-  } else {
-    ROOST_TRY(table.Print());
-  }
-  return 0;
+  return PrintFiles(files, as_json);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
+#include "cli/file_list.h"
 #include "cli/format.h"
 #include "cli/run_ref.h"
 #include "cli/table.h"
@@ -20,24 +21,7 @@ Result<int> ListFiles(client::Client& client, const std::string& reference,
                       const std::string& prefix, bool as_json) {
   ROOST_ASSIGN(const std::string run_id, FindRunId(client, reference));
   ROOST_ASSIGN(const auto files, client::ListRunFiles(client, run_id, prefix));
-  if (as_json) {
-    json items = json::array();
-    for (const client::RemoteFile& file : files) {
-      items.push_back({{"path", file.path},
-                       {"size", file.size},
-                       {"digest", file.digest ? json(file.digest->ToText()) : json()}});
-    }
-    ROOST_TRY(PrintJson({{"items", items}}));
-    return 0;
-  }
-  if (files.empty()) {
-    ROOST_TRY(WriteOut("No file fits.\n"));
-    return 0;
-  }
-  Table table({{"SIZE", true}, {"PATH"}});
-  for (const client::RemoteFile& file : files) table.AddRow({FormatBytes(file.size), file.path});
-  ROOST_TRY(table.Print());
-  return 0;
+  return PrintFiles(files, as_json);
 }
 
 struct DownloadOptions {

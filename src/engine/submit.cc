@@ -129,6 +129,10 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
   row.properties = definition.properties;
 
   ROOST_ASSIGN(const auto planned_data, PlannedRunData(store, definition));
+  // Looked at here: it reads files, for which the loop has no time.
+  const auto environment = cache->Find(definition.environment);
+  const bool must_be_built = environment && !*environment;
+
   return Call<store::Runs::Created>([&]() -> Result<store::Runs::Created> {
     ROOST_TRY(CheckTarget(definition.compute_target));
     // What the queue will say about it is written with the run itself, which spares a write.
@@ -137,8 +141,7 @@ Result<store::Runs::Created> Engine::State::Submit(const spec::RunDefinition& as
     const QueueDecision decision =
         PlanQueue(total, free, waiting, PauseReason(), clusters.Pools()).back();
     row.reason = decision.start ? kQueued : decision.reason;
-    const auto environment = cache->Find(definition.environment);
-    if (environment && !*environment) row.reason = "Waiting for its environment";
+    if (must_be_built) row.reason = "Waiting for its environment";
     ROOST_ASSIGN(store::Runs::Created created, store.runs().Create(row));
     if (created.created) {
       Step("created");

@@ -108,6 +108,8 @@ class EnvironmentCache {
   Status Remove(const std::string& key);
 
   fs::path LogFile(const std::string& key) const { return settings_.folder / (key + ".log"); }
+  // Whether a text has a key's form: 32 hex digits, safe as a part of a path.
+  static bool IsKey(std::string_view text);
   static std::string KeyOf(const Digest& digest) { return digest.Hex().substr(0, 32); }
 
  private:

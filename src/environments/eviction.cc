@@ -9,10 +9,6 @@
 namespace roost::environments {
 namespace {
 
-bool IsKey(const std::string& name) {
-  return name.size() == 32 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 // The folders below the cache's that are named like environments.
 Result<std::vector<std::string>> KeysIn(const fs::path& folder) {
   std::vector<std::string> keys;
@@ -22,7 +18,8 @@ Result<std::vector<std::string>> KeysIn(const fs::path& folder) {
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     std::string name = entry->path().filename().string();
     std::error_code ignored;
-    if (IsKey(name) && entry->is_directory(ignored)) keys.push_back(std::move(name));
+    if (EnvironmentCache::IsKey(name) && entry->is_directory(ignored))
+      keys.push_back(std::move(name));
   }
   if (error) return Fail(ErrnoError("reading the folder " + folder.string(), error.value()));
   std::sort(keys.begin(), keys.end());
@@ -30,6 +27,10 @@ Result<std::vector<std::string>> KeysIn(const fs::path& folder) {
 }
 
 }  // namespace
+
+bool EnvironmentCache::IsKey(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
 
 Result<std::vector<CachedEnvironment>> EnvironmentCache::List() {
   ROOST_ASSIGN(const std::vector<std::string> keys, KeysIn(settings_.folder));

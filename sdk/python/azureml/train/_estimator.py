@@ -15,6 +15,9 @@ from azureml.core.script_run_config import ScriptRunConfig, get_run_config_from_
 from azureml.exceptions import TrainingException
 
 _BACKENDS = ("mpi", "gloo", "nccl")
+# Arguments that had another name once.
+_RENAMED = (("custom_docker_image", "custom_docker_base_image"), ("conda_dependencies_file", "conda_dependencies_file_path"),
+            ("pip_requirements_file", "pip_requirements_file_path"))  # fmt: skip
 
 
 class MMLBaseEstimator:
@@ -39,6 +42,8 @@ class MMLBaseEstimator:
 
     def _configure(self, given: dict[str, Any], base: CondaDependencies) -> None:
         """``given`` are the arguments of an estimator; ``base`` is what its framework needs."""
+        for new, old in _RENAMED:
+            _merge(given, new, old)
         warn_once("estimators are deprecated: ScriptRunConfig with an Environment replaces them and says more")
         source = given["source_directory"] if given["source_directory"] is not None else "."
         _check_target(given)
@@ -62,7 +67,7 @@ class MMLBaseEstimator:
         _take_inputs(config, given["inputs"])
 
 
-def merged(given: dict[str, Any], new: str, old: str) -> None:
+def _merge(given: dict[str, Any], new: str, old: str) -> None:
     """``old`` is the name that ``new`` had once."""
     value = given.pop(old)
     if value is not None:

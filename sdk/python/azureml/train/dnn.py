@@ -10,8 +10,7 @@ from azureml.core._warnings import warn
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.runconfig import MpiConfiguration
 from azureml.exceptions import TrainingException
-from azureml.train._estimator import MMLBaseEstimator, merged
-from azureml.train.estimator import RENAMED
+from azureml.train._estimator import MMLBaseEstimator
 
 __all__ = ["Gloo", "Mpi", "Nccl", "PyTorch"]
 
@@ -75,8 +74,6 @@ class PyTorch(MMLBaseEstimator):
                  max_run_duration_seconds: int | None = None, framework_version: str | None = None, _enable_optimized_mode: bool = False,
                  _disable_validation: bool = True, _show_lint_warnings: bool = False, _show_package_warnings: bool = False):  # fmt: skip
         given = {name: value for name, value in locals().items() if not name.startswith("_") and name != "self"}
-        for new, old in RENAMED:
-            merged(given, new, old)
         self._framework_version = str(framework_version or _DEFAULT)
         if framework_version is None and environment_definition is None:
             _log.warning("framework_version is not specified, defaulting to version %s.", _DEFAULT)

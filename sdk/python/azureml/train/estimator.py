@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azureml.core.conda_dependencies import CondaDependencies
-from azureml.train._estimator import MMLBaseEstimator, merged
+from azureml.train._estimator import MMLBaseEstimator
 
 __all__ = ["Estimator", "MMLBaseEstimator"]
 
@@ -25,10 +25,4 @@ class Estimator(MMLBaseEstimator):
                  max_run_duration_seconds: int | None = None, _disable_validation: bool = True, _show_lint_warnings: bool = False,
                  _show_package_warnings: bool = False):  # fmt: skip
         given = {name: value for name, value in locals().items() if not name.startswith("_") and name != "self"}
-        for new, old in RENAMED:
-            merged(given, new, old)
         self._configure(given, CondaDependencies.create())
-
-
-RENAMED = (("custom_docker_image", "custom_docker_base_image"), ("conda_dependencies_file", "conda_dependencies_file_path"),
-           ("pip_requirements_file", "pip_requirements_file_path"))  # fmt: skip
