@@ -47,8 +47,8 @@ class Experiments {
   Status Update(ExperimentId id, const std::optional<std::string>& description,
                 const std::map<std::string, std::optional<std::string>>& tags);
   Status Rename(ExperimentId id, const std::string& name);  // kConflict: taken, or deleted
-  // Deleting an experiment that has managed runs that are not over is kConflict; its runs are deleted too,
-  // and come back as they were when it is restored. The default one cannot be deleted.
+  // Deleting an experiment that has managed runs that are not over is kConflict; its runs are
+  // deleted too, and come back as they were when it is restored. The default one cannot be deleted.
   Status SetLifecycle(ExperimentId id, spec::Lifecycle lifecycle);
   // Finishes what a stop cut off in the middle: runs follow their experiment in many small writes.
   Status FinishLifecycleChanges();
