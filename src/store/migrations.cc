@@ -268,6 +268,12 @@ CREATE TABLE compute_nodes(
 ) WITHOUT ROWID;
 )sql";
 
+// What MLflow's clients say of experiments and runs.
+constexpr const char* kMlflowColumns = R"sql(
+ALTER TABLE experiments ADD COLUMN artifact_location TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
+)sql";
+
 // When a run started, or was made as long as it has not: the order in which MLflow's clients list
 // the runs of an experiment, and of several.
 constexpr const char* kRunStartTimes = R"sql(
@@ -277,7 +283,8 @@ CREATE INDEX runs_by_experiment_and_start_time
 )sql";
 
 constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}, Step{5, kRunStartTimes}};
+                               Step{4, kDataSchema}, Step{5, kMlflowColumns},
+                               Step{6, kRunStartTimes}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {
