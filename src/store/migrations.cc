@@ -2,6 +2,7 @@
 
 #include "store/data_schema.h"
 #include "store/database.h"
+#include "store/logged_model_schema.h"
 #include "store/metric_schema.h"
 
 namespace roost::store {
@@ -284,7 +285,7 @@ CREATE INDEX runs_by_experiment_and_start_time
 
 constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
                                Step{4, kDataSchema}, Step{5, kMlflowColumns},
-                               Step{6, kRunStartTimes}};
+                               Step{6, kLoggedModelSchema}, Step{7, kRunStartTimes}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

@@ -26,6 +26,12 @@ std::string MlflowStatusColumn() {
 }
 const std::string kMlflowStatusColumn = MlflowStatusColumn();
 
+// As api/mlflow/objects.h makes it of a run.
+constexpr std::string_view kArtifactUriColumn =
+    "((SELECT CASE WHEN artifact_location = '' THEN 'mlflow-artifacts:/' || id || '/' "
+    "WHEN artifact_location LIKE '%/' THEN artifact_location ELSE artifact_location || '/' END "
+    "FROM experiments WHERE id = @experiment) || @id || '/artifacts')";
+
 const std::array kAttributes = {
     Attribute{"run_id", "@id", FieldType::kText, kUnnamedIndex, false},
     Attribute{"display_name", "@display_name", FieldType::kText, "runs_by_display_name", false},
@@ -46,6 +52,8 @@ const std::array kAttributes = {
               "runs_by_start_time", false, "runs_by_experiment_and_start_time"},
     Attribute{"end_time", "@ended_at", FieldType::kMilliseconds, "runs_by_ended_at", true},
     Attribute{"mlflow_status", kMlflowStatusColumn, FieldType::kText, "", false},
+    Attribute{"user_id", "ifnull(nullif(@user_id, ''), @submitter)", FieldType::kText, "", false},
+    Attribute{"artifact_uri", kArtifactUriColumn, FieldType::kText, "", false},
     Attribute{"note", "nullif(@description, '')", FieldType::kText, "", true},
     Attribute{"parent_tag",
               "ifnull(@parent_id, (SELECT value FROM run_tags WHERE run = @key AND key = "
