@@ -71,8 +71,8 @@ struct MetricBatch {
   std::int64_t number = 0;
   std::vector<MetricSeries> series;
   std::vector<MetricEntry> entries;
-  // As MLflow does it: every step is as given, and points that are there already with the same step,
-  // time and value are left out.
+  // As MLflow does it: every step is as given, and points that are there already with the same
+  // step, time and value are left out.
   bool drop_duplicates = false;
 };
 
