@@ -21,7 +21,12 @@ Response AnswerError(const Request& request, const Error& error) {
 }
 
 Error NoRoute(const Request& request) {
-  return {ErrorCode::kNotFound, "There is nothing at " + request.path + ".", {}};
+  std::string message = "There is nothing at " + request.path + ".";
+  // MLflow's clients tell a call that is not served from a thing that is not there.
+  if (mlflow::IsMlflowPath(request.path)) {
+    return mlflow::Fail(mlflow::Code::kEndpointNotFound, std::move(message)).value();
+  }
+  return {ErrorCode::kNotFound, std::move(message), {}};
 }
 
 Response NotAllowed(const Request& request, const std::string& allowed) {

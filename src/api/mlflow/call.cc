@@ -30,10 +30,11 @@ Result<store::Experiment> FindExperiment(Services& services, const std::string& 
   const char* end = id.data() + id.size();
   const auto parsed = std::from_chars(id.data(), end, number);
   const bool is_number = parsed.ec == std::errc() && parsed.ptr == end && number >= 0;
-  if (is_number) {
-    auto found = services.store.experiments().Get(ExperimentId(number));
-    if (found || found.error().code != ErrorCode::kNotFound) return found;
+  if (!is_number) {
+    return Invalid("Invalid experiment ID '" + id + "'. Experiment ID must be a valid integer.");
   }
+  auto found = services.store.experiments().Get(ExperimentId(number));
+  if (found || found.error().code != ErrorCode::kNotFound) return found;
   return Fail(Code::kResourceDoesNotExist, "No Experiment with id=" + id + " exists");
 }
 

@@ -17,9 +17,8 @@ Result<store::Experiment> RequireActive(Call& call) {
 tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
   std::string message = "Experiment(name=" + by.name + ") already exists.";
   if (by.lifecycle == spec::Lifecycle::kDeleted) {
-    message = "Experiment '" + by.name +
-              "' already exists in deleted state. You can restore the experiment, or permanently "
-              "delete the experiment to create a new one.";
+    message = "Experiment(name=" + by.name +
+              ") already exists. It is deleted: restore it, or choose another name.";
   }
   return Fail(Code::kResourceAlreadyExists, std::move(message));
 }
@@ -27,12 +26,18 @@ tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
 // A location is where clients write: without dots that lead elsewhere and without what a URI has
 // beside its path.
 Status CheckLocation(const std::string& location) {
-  ROOST_TRY(CheckLength("artifact_location", location, kMaxArtifactLocation));
-  const std::size_t beside = location.find_first_of("?#");
+  if (CountCharacters(location) > kMaxArtifactLocation) {
+    return Invalid(
+        "Invalid artifact path length. The length of the artifact path cannot be greater than " +
+        std::to_string(kMaxArtifactLocation) + " characters.");
+  }
+  if (location.find('#') != std::string::npos) {
+    return Invalid("'artifact_location' URL can't include fragments or params.");
+  }
   const bool leads_up = ("/" + location + "/").find("/../") != std::string::npos;
-  if (beside != std::string::npos || leads_up) {
+  if (leads_up || location.find('?') != std::string::npos) {
     return InvalidValue("artifact_location", location,
-                        "The location must have no '..', '?' or '#' in it.");
+                        "The location must have no '..' and no '?' in it.");
   }
   return {};
 }
@@ -109,8 +114,7 @@ Result<Answer> RestoreExperiment(Call& call) {
   ROOST_ASSIGN(const store::Experiment experiment, RequireExperiment(call));
   if (experiment.lifecycle != spec::Lifecycle::kDeleted) {
     return Fail(Code::kResourceDoesNotExist,
-                "No Experiment with id=" + std::to_string(experiment.id.value()) +
-                    " exists that is deleted");
+                "No Experiment with id=" + std::to_string(experiment.id.value()) + " exists");
   }
   ROOST_TRY(call.store().experiments().SetLifecycle(experiment.id, spec::Lifecycle::kActive));
   return Answer::object();
@@ -119,8 +123,7 @@ Result<Answer> RestoreExperiment(Call& call) {
 Result<Answer> UpdateExperiment(Call& call) {
   ROOST_TRY(RequireUser(call));
   ROOST_ASSIGN(const store::Experiment experiment, RequireExperiment(call));
-  ROOST_ASSIGN(const std::string name, call.message.TextOr("new_name", ""));
-  if (name.empty()) return Answer::object();
+  ROOST_ASSIGN(const std::string name, call.message.RequiredText("new_name"));
   ROOST_TRY(CheckLength("name", name, kMaxExperimentName));
   if (experiment.lifecycle == spec::Lifecycle::kDeleted) {
     return Fail(Code::kInvalidState, "Cannot rename a non-active experiment.");

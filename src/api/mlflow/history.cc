@@ -15,10 +15,11 @@ constexpr std::int64_t kMostPoints = 25'000;
 constexpr std::size_t kMostRuns = 100;
 constexpr std::int64_t kMostOfInterval = 2'500;
 
+// NaN comes after all numbers.
 bool IsBefore(const store::StoredPoint& a, const store::StoredPoint& b) {
   if (a.time != b.time) return a.time < b.time;
   if (a.step != b.step) return a.step < b.step;
-  return a.value < b.value;
+  return a.value < b.value || (std::isnan(b.value) && !std::isnan(a.value));
 }
 
 // MLflow's order: by time, step and value. Points come in about that order.
@@ -95,7 +96,6 @@ Result<Response> History(Services& services, Request& request) {
 
 Result<std::vector<std::string>> ReadRunIds(const Message& message, std::string_view field) {
   ROOST_ASSIGN(std::vector<std::string> ids, message.Texts(field));
-  if (ids.empty()) return MissingValue(field);
   if (ids.size() > kMostRuns) {
     return Invalid("GetMetricHistoryBulk request cannot specify more than 100 run_ids. Received " +
                    std::to_string(ids.size()) + " run_ids.");
@@ -106,7 +106,11 @@ Result<std::vector<std::string>> ReadRunIds(const Message& message, std::string_
 Result<Response> Bulk(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
   ROOST_ASSIGN(std::vector<std::string> ids, ReadRunIds(message, "run_id"));
-  ROOST_ASSIGN(const std::string key, message.RequiredText("metric_key"));
+  if (ids.empty()) {
+    return Invalid("GetMetricHistoryBulk request must specify at least one run_id.");
+  }
+  ROOST_ASSIGN(const std::string key, message.TextOr("metric_key", ""));
+  if (key.empty()) return Invalid("GetMetricHistoryBulk request must specify a metric_key.");
   ROOST_ASSIGN(const std::int64_t most, message.IntegerOr("max_results", kMostPoints));
   std::int64_t left = std::clamp<std::int64_t>(most, 0, kMostPoints);
   std::sort(ids.begin(), ids.end());
@@ -140,7 +144,7 @@ Result<Interval> ReadInterval(const Message& message) {
   ROOST_ASSIGN(interval.to, message.Integer("end_step"));
   ROOST_ASSIGN(const std::int64_t most, message.IntegerOr("max_results", kMostOfInterval));
   if (interval.from.has_value() != interval.to.has_value()) {
-    return Invalid("If either start steps or end steps are specified, both must be specified.");
+    return Invalid("If either start step or end step are specified, both must be specified.");
   }
   if (interval.from && *interval.from > *interval.to) {
     return Invalid("end_step must be greater than start_step. Found start_step=" +
@@ -176,6 +180,7 @@ Result<std::vector<store::StoredPoint>> Thinned(Services& services, RunKey run,
 Result<Response> BulkInterval(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
   ROOST_ASSIGN(const std::vector<std::string> ids, ReadRunIds(message, "run_ids"));
+  if (ids.empty()) return MissingValue("run_ids");
   ROOST_ASSIGN(const std::string key, message.RequiredText("metric_key"));
   ROOST_ASSIGN(const Interval interval, ReadInterval(message));
   std::string text = "{\"metrics\":[";

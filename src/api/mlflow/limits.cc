@@ -1,6 +1,10 @@
 #include "api/mlflow/limits.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <vector>
 
 #include "api/mlflow/errors.h"
 #include "api/mlflow/message.h"
@@ -17,16 +21,29 @@ bool MayBeInKey(char c) {
          std::string_view("_-./: ").find(c) != std::string_view::npos;
 }
 
-// A path without "." and "..", doubled slashes or one at an end.
-bool IsNormalPath(std::string_view key) {
-  if (key.starts_with('/') || key.ends_with('/')) return false;
-  while (true) {
+// What a file of this name would be called: without ".", "..", doubled slashes and one at the end.
+std::string Resolved(std::string_view key) {
+  const std::string root = key.starts_with('/') ? "/" : "";
+  std::vector<std::string_view> parts;
+  while (!key.empty()) {
     const std::size_t slash = key.find('/');
     const std::string_view part = key.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    key.remove_prefix(slash + 1);
+    key = slash == std::string_view::npos ? "" : key.substr(slash + 1);
+    if (part.empty() || part == ".") continue;
+    const bool goes_up = part == ".." && !parts.empty() && parts.back() != "..";
+    if (goes_up) {
+      parts.pop_back();
+    } else if (part != ".." || root.empty()) {
+      parts.push_back(part);
+    }
   }
+  const std::string joined = fmt::format("{}{}", root, fmt::join(parts, "/"));
+  return joined.empty() ? "." : joined;
+}
+
+bool StartsOutside(std::string_view resolved) {
+  return resolved == "." || resolved == ".." || resolved.starts_with("../") ||
+         resolved.starts_with('/');
 }
 
 }  // namespace
@@ -54,18 +71,22 @@ Status CheckLength(std::string_view path, std::string_view text, std::size_t mos
                  std::to_string(most) + " characters");
 }
 
-Status CheckKey(std::string_view path, const std::string& key) {
+Status CheckKey(std::string_view path, const std::string& key, std::string_view label) {
   if (!std::all_of(key.begin(), key.end(), MayBeInKey)) {
     return InvalidValue(path, key,
                         "Names may only contain alphanumerics, underscores (_), dashes (-), "
                         "periods (.), spaces ( ), colon(:) and slashes (/).");
   }
-  if (!IsNormalPath(key)) {
-    return InvalidValue(path, key,
-                        "Names may be treated as files in certain cases, and must not resolve to "
-                        "other names when treated as such.");
+  if (key.find_first_of("/.") != std::string::npos) {
+    const std::string resolved = Resolved(key);
+    if (resolved != key || StartsOutside(resolved)) {
+      return InvalidValue(path, key,
+                          "Names may be treated as files in certain cases, and must not resolve to "
+                          "other names when treated as such. This name would resolve to '" +
+                              resolved + "'");
+    }
   }
-  return CheckLength(path, key, kMaxKey);
+  return CheckLength(label.empty() ? path : label, key, kMaxKey);
 }
 
 }  // namespace roost::api::mlflow

@@ -81,7 +81,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       has_value = ReadValue(value, &point->value);
     } else if (name == "timestamp") {
       std::int64_t time = 0;
-      has_time = !value.get(time);
+      has_time = !value.get(time) && time >= 0;
       point->time = FromMilliseconds(time);
     } else if (name == "step") {
       if (value.get(point->step)) return false;
@@ -91,7 +91,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       return false;
     }
   }
-  return has_key && has_value && has_time && CheckKey("key", std::string(*key));
+  return has_key && has_value && has_time && CheckKey("name", std::string(*key));
 }
 
 bool IsJson(const Request& request) {
@@ -156,7 +156,12 @@ Result<Metric> ReadMetric(const Message& message) {
   ROOST_ASSIGN(const double value, message.RequiredNumber("value"));
   ROOST_ASSIGN(const std::int64_t time, message.RequiredInteger("timestamp"));
   ROOST_ASSIGN(const std::int64_t step, message.IntegerOr("step", 0));
-  ROOST_TRY(CheckKey(message.PathOf("key"), key));
+  ROOST_TRY(CheckKey(message.PathOf("name"), key, "Metric name"));
+  if (time < 0) {
+    return InvalidValue(message.PathOf("timestamp"), time,
+                        "metric '" + key + "' (value=" + nlohmann::json(value).dump() +
+                            "). Timestamp must be a nonnegative long (64-bit integer) ");
+  }
   return Metric{std::move(key), {step, FromMilliseconds(time), value}};
 }
 
@@ -179,7 +184,7 @@ Status ReadParams(const std::vector<Message::Pair>& pairs, store::RunLog* log) {
   std::set<std::string> seen;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::string path = "params[" + std::to_string(i) + "]";
-    ROOST_TRY(CheckKey(path + ".key", pairs[i].key));
+    ROOST_TRY(CheckKey(path + ".key", pairs[i].key, "Param key"));
     if (!seen.insert(pairs[i].key).second) {
       return Invalid("Duplicate parameter keys have been submitted: ['" + pairs[i].key +
                      "']. Please ensure the request contains only one param value per param key.");
@@ -209,7 +214,7 @@ Result<LogBody> ReadLogParam(Request& request) {
   ROOST_ASSIGN(body.run_id, message.RequiredText("run_id"));
   ROOST_ASSIGN(const std::string key, message.RequiredText("key"));
   ROOST_ASSIGN(std::string value, message.TextOr("value", ""));
-  ROOST_TRY(CheckKey("key", key));
+  ROOST_TRY(CheckKey("key", key, "Param key"));
   body.log.params.emplace_back(key, CutTo(std::move(value), kMaxParamValue));
   return body;
 }

@@ -37,8 +37,9 @@ std::string_view PythonTypeOf(const json& value) {
 }
 
 tl::unexpected<Error> WrongType(const std::string& path, const json& value) {
-  const std::string hint =
-      "Hint: Value was of type '" + std::string(PythonTypeOf(value)) + "'." + std::string(kSeeDocs);
+  // Two blanks, as MLflow writes it.
+  const std::string hint = " Hint: Value was of type '" + std::string(PythonTypeOf(value)) + "'." +
+                           std::string(kSeeDocs);
   return InvalidValue(path, value, hint);
 }
 
@@ -66,6 +67,7 @@ std::optional<std::int64_t> WholeNumber(const json& value) {
 
 std::optional<double> Number(const json& value) {
   if (value.is_number()) return value.get<double>();
+  if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
   if (!value.is_string()) return std::nullopt;
   const std::string& text = value.get_ref<const std::string&>();
   if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "api/mlflow/handlers.h"
 #include "api/mlflow/limits.h"
 #include "api/mlflow/objects.h"
@@ -50,6 +52,21 @@ Status ChooseParent(Call& call, store::RunLog* log, engine::Engine::TrackedRun* 
   return call.services.run_access.Check(call.http.token, run->parent);
 }
 
+// By its name, or by its number as protobuf's enums have one.
+Result<std::string> ReadStatus(const Message& message) {
+  constexpr std::array<std::string_view, 5> kByNumber = {"RUNNING", "SCHEDULED", "FINISHED",
+                                                         "FAILED", "KILLED"};
+  const nlohmann::json* given = message.Find("status");
+  const bool is_text = given != nullptr && given->is_string();
+  const bool is_digit = is_text && given->get_ref<const std::string&>().size() == 1;
+  if (given == nullptr || (is_text && !is_digit)) return message.TextOr("status", "");
+  ROOST_ASSIGN(const std::int64_t number, message.IntegerOr("status", 0));
+  if (number < 1 || number > static_cast<std::int64_t>(kByNumber.size())) {
+    return InvalidValue("status", *given, "It must be from 1 to 5.");
+  }
+  return std::string(kByNumber[static_cast<std::size_t>(number - 1)]);
+}
+
 Status MoveTo(Call& call, const store::Run& run, const std::string& status, Micros ended_at) {
   const std::optional<spec::RunState> state = StateOf(status);
   if (!state) {
@@ -93,7 +110,7 @@ Result<Answer> GetRun(Call& call) {
 }
 
 Result<Answer> UpdateRun(Call& call) {
-  ROOST_ASSIGN(const std::string status, call.message.TextOr("status", ""));
+  ROOST_ASSIGN(const std::string status, ReadStatus(call.message));
   ROOST_ASSIGN(const std::int64_t ended, call.message.IntegerOr("end_time", 0));
   ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
   ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
@@ -107,7 +124,8 @@ Result<Answer> UpdateRun(Call& call) {
 
 Result<Answer> DeleteRun(Call& call) {
   ROOST_TRY(RequireUser(call));
-  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  ROOST_ASSIGN(const store::Run run, RequireRun(call));
+  if (run.lifecycle == spec::Lifecycle::kDeleted) return Answer::object();
   ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kDeleted));
   return Answer::object();
 }
@@ -115,15 +133,13 @@ Result<Answer> DeleteRun(Call& call) {
 Result<Answer> RestoreRun(Call& call) {
   ROOST_TRY(RequireUser(call));
   ROOST_ASSIGN(const store::Run run, RequireRun(call));
-  if (run.lifecycle != spec::Lifecycle::kDeleted) {
-    return Invalid("The run " + run.id.value() +
-                   " must be in the 'deleted' state. Current state is active.");
-  }
+  if (run.lifecycle != spec::Lifecycle::kDeleted) return Answer::object();
   ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kActive));
   return Answer::object();
 }
 
 Result<Answer> DeleteTag(Call& call) {
+  ROOST_TRY(call.message.RequiredText("run_id"));
   ROOST_ASSIGN(const std::string key, call.message.RequiredText("key"));
   ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
   if (!TagsOf(run).contains(key)) {
