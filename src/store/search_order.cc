@@ -62,11 +62,8 @@ void OrderKey::SetMetric(std::int64_t name_id, const std::string& alias) {
   in_index_ = SqlText{"w.name_id = ? AND w.last_kind = 0", {name_id}};
   with_value_ = in_index_;
   with_nan_ = SqlText{"w.name_id = ? AND w.last_kind = 1 AND w.last IS NULL", {name_id}};
-  own_row_ = SqlText{"metric_summary m WHERE m.run = r.key AND m.name_id = ?", {name_id}};
-  missing_test_ = SqlText{
-      "NOT EXISTS (SELECT 1 FROM metric_summary m WHERE m.run = r.key AND m.name_id = ? AND "
-      "m.last_kind < 2)",
-      {name_id}};
+  own_row_ = SqlText{"metric_summary m WHERE m.name_id = ? AND m.run = ", {name_id}};
+  has_value_ = "m.last_kind < 2";
   join_ = SqlText{" LEFT JOIN metric_summary " + alias + " ON " + alias + ".run = r.key AND " +
                       alias + ".name_id = ?",
                   {name_id}};
@@ -82,10 +79,8 @@ void OrderKey::SetKeyed(spec::FieldKind kind, const std::string& name, const std
   value_ = "w.value";
   in_index_ = SqlText{"w.key = ?", {name}};
   with_value_ = SqlText{std::string("w.key = ? AND w.value") + kAnyText, {name}};
-  own_row_ = SqlText{table + " m WHERE m.run = r.key AND m.key = ?", {name}};
-  missing_test_ = SqlText{"NOT EXISTS (SELECT 1 FROM " + table +
-                              " m WHERE m.run = r.key AND m.key = ? AND m.value IS NOT NULL)",
-                          {name}};
+  own_row_ = SqlText{table + " m WHERE m.key = ? AND m.run = ", {name}};
+  has_value_ = "m.value IS NOT NULL";
   join_ = SqlText{" LEFT JOIN " + table + " " + alias + " ON " + alias + ".run = r.key AND " +
                       alias + ".key = ?",
                   {name}};
@@ -129,7 +124,7 @@ Stretch OrderKey::MakeStretch(Rank rank) const {
   if (rank == Rank::kMissing) {
     stretch.source.Add(missing_source_);
     stretch.where = missing_;
-    stretch.test = missing_test_;
+    stretch.test = MissingTest("r.key");
     stretch.key = "w.key";
   } else {
     stretch.source.Add(source_);
@@ -173,7 +168,7 @@ Restriction OrderKey::Restrict(const SortValue& value) const {
     BindValue(&restriction.test, value);
   } else {
     // By the run: the index of values would be as quick, but SQLite may also look through it.
-    restriction.test.Add("EXISTS (SELECT 1 FROM ").Add(own_row_);
+    restriction.test.Add("EXISTS (SELECT 1 FROM ").Add(own_row_).Add("r.key");
     if (value.rank == Rank::kNan) {
       restriction.test.Add(" AND m.last_kind = 1)");
     } else {
@@ -188,6 +183,24 @@ Restriction OrderKey::Restrict(const SortValue& value) const {
   driver.in_key_order = true;
   restriction.driver = std::move(driver);
   return restriction;
+}
+
+SqlText OrderKey::MissingTest(const std::string& run) const {
+  SqlText test;
+  if (own_row_.text.empty()) return test;
+  test.Add("NOT EXISTS (SELECT 1 FROM ").Add(own_row_).Add(run + " AND " + has_value_ + ")");
+  return test;
+}
+
+SqlText OrderKey::AnyMissing() const {
+  if (!has_nan_) return {};
+  // A run's summaries are there as long as the run, and no longer.
+  SqlText sql{
+      "SELECT (SELECT count(*) FROM metric_summary w INDEXED BY metric_summary_by_last "
+      "WHERE w.name_id = ? AND w.last_kind < 2) < (SELECT count(*) FROM runs)",
+      {}};
+  sql.values = own_row_.values;
+  return sql;
 }
 
 int OrderKey::Compare(const SortValue& a, const SortValue& b) const {
