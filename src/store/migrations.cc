@@ -3,6 +3,7 @@
 #include "store/data_schema.h"
 #include "store/database.h"
 #include "store/metric_schema.h"
+#include "store/model_schema.h"
 
 namespace roost::store {
 namespace {
@@ -269,7 +270,7 @@ CREATE TABLE compute_nodes(
 )sql";
 
 constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}};
+                               Step{4, kDataSchema}, Step{5, kModelRegistrySchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

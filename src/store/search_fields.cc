@@ -101,8 +101,9 @@ Result<Value> ConvertValue(const Condition& condition, FieldType type, const Val
   return type == FieldType::kTime ? std::get<double>(value) * 1000 : std::get<double>(value);
 }
 
-// What follows the expression of the field: " > ?", " IN (?, ?)"... with the values.
-Result<SqlText> ComparisonSql(const Condition& condition, FieldType type) {
+}  // namespace
+
+Result<SqlText> ConditionSql(const Condition& condition, FieldType type) {
   SqlText sql{std::string(SignOf(condition.comparison)), {}};
   switch (condition.comparison) {
     case Comparison::kIsNull:
@@ -133,6 +134,8 @@ Result<SqlText> ComparisonSql(const Condition& condition, FieldType type) {
   return sql;
 }
 
+namespace {
+
 bool IsEqualOrIn(Comparison comparison) {
   return comparison == Comparison::kEq || comparison == Comparison::kIn;
 }
@@ -146,7 +149,7 @@ bool IsRange(Comparison comparison) {
 
 Status TranslateMetric(Connection& db, const Condition& condition, SearchSql* sql) {
   ROOST_ASSIGN(const std::int64_t name_id, MetricNameId(db, condition.field.name));
-  ROOST_ASSIGN(const SqlText comparison, ComparisonSql(condition, FieldType::kNumber));
+  ROOST_ASSIGN(const SqlText comparison, ConditionSql(condition, FieldType::kNumber));
   const bool is_missing = condition.comparison == Comparison::kIsNull;
   const bool is_there = condition.comparison == Comparison::kIsNotNull;
   const bool is_other =
@@ -178,7 +181,7 @@ Status TranslateMetric(Connection& db, const Condition& condition, SearchSql* sq
 
 Status TranslateKeyed(const Condition& condition, SearchSql* sql) {
   const std::string table(TableOf(condition.field.kind));
-  ROOST_ASSIGN(const SqlText comparison, ComparisonSql(condition, FieldType::kText));
+  ROOST_ASSIGN(const SqlText comparison, ConditionSql(condition, FieldType::kText));
   const bool is_missing = condition.comparison == Comparison::kIsNull;
   const bool is_there = condition.comparison == Comparison::kIsNotNull;
 
@@ -212,7 +215,7 @@ Driver RunsDriver(std::string_view index, SqlText where, bool in_key_order) {
 
 Status TranslateAttribute(const Condition& condition, Micros now, SearchSql* sql) {
   ROOST_ASSIGN(const Attribute attribute, FindAttribute(condition.field.name));
-  ROOST_ASSIGN(const SqlText comparison, ComparisonSql(condition, attribute.type));
+  ROOST_ASSIGN(const SqlText comparison, ConditionSql(condition, attribute.type));
   sql->test.Add(" AND ").Add(ColumnOf(attribute, "r", now)).Add(comparison);
 
   const bool is_equal = condition.comparison == Comparison::kEq;
