@@ -134,8 +134,9 @@ class Models {
   // An alias names one version, and goes with it.
   Status SetAlias(const std::string& name, const std::string& alias, std::int64_t version);
   Status DeleteAlias(const std::string& name, const std::string& alias);
-  // The newest version of each stage, the stage of the oldest version first.
-  Result<std::vector<ModelVersion>> LatestOfStages(const std::string& name) const;
+  // Of each of these models the newest version of each stage, the stage of its oldest version
+  // first.
+  Result<std::vector<ModelVersion>> LatestOfStages(const std::vector<std::string>& names) const;
 
   // --- Versions ---
 

@@ -269,12 +269,11 @@ TEST_F(ModelsTest, AStageTakesItsVersionAndArchivesTheOthersWhenAsked) {
                                   ModelStage::kArchived));
   EXPECT_EQ(ROOST_VALUE(models.Get("other", 1)).stage, ModelStage::kProduction);
 
-  std::vector<std::int64_t> latest;
-  for (const auto& version : ROOST_VALUE(models.LatestOfStages("net"))) {
-    latest.push_back(version.version);
+  std::vector<std::string> latest;
+  for (const auto& version : ROOST_VALUE(models.LatestOfStages({"net", "nobody", "other"}))) {
+    latest.push_back(version.name + ":" + std::to_string(version.version));
   }
-  EXPECT_THAT(latest, ElementsAre(2, 3, 4));
-  EXPECT_ERROR(models.LatestOfStages("nobody"), ErrorCode::kNotFound, "'nobody'");
+  EXPECT_THAT(latest, ElementsAre("net:2", "net:3", "net:4", "other:1"));
   EXPECT_ERROR(models.MoveToStage("net", 9, ModelStage::kNone, Models::Others::kStay),
                ErrorCode::kNotFound, "no version 9");
 }

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "store/database.h"
 #include "store/model_rows.h"
 #include "store/models.h"
@@ -168,16 +171,22 @@ Status Models::DeleteAlias(const std::string& name, const std::string& alias) {
   });
 }
 
-Result<std::vector<ModelVersion>> Models::LatestOfStages(const std::string& name) const {
+Result<std::vector<ModelVersion>> Models::LatestOfStages(
+    const std::vector<std::string>& names) const {
   using Found = std::vector<ModelVersion>;
   return database_.Read<Found>([&](Connection& db) -> Result<Found> {
-    ROOST_TRY(CheckThere(db, name));
     static const std::string sql =
         kSelectVersions +
         "JOIN (SELECT max(version) AS newest, min(version) AS oldest FROM model_versions WHERE "
         "name = ?1 GROUP BY stage) s ON s.newest = v.version WHERE v.name = ?1 ORDER BY s.oldest";
     ROOST_ASSIGN(Statement query, db.Prepare(sql));
-    return ReadVersions(query.Bind(1, name));
+    Found all;
+    for (const std::string& name : names) {
+      ROOST_ASSIGN(Found latest, ReadVersions(query.Bind(1, name)));
+      std::move(latest.begin(), latest.end(), std::back_inserter(all));
+      query.Reset();
+    }
+    return all;
   });
 }
 
