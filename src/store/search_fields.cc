@@ -273,6 +273,10 @@ void TranslateLifecycle(const RunSearch& search, SearchSql* sql) {
 
 }  // namespace
 
+Result<SqlText> ConditionSql(const spec::Condition& condition, FieldType type) {
+  return ComparisonSql(condition, type);
+}
+
 Result<Attribute> FindAttribute(const std::string& name) {
   std::string known;
   for (const Attribute& attribute : kAttributes) {

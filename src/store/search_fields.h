@@ -28,6 +28,9 @@ Result<Attribute> FindAttribute(const std::string& name);
 // The attribute's expression over `alias`. `now` stands in for the end of what is not over yet.
 SqlText ColumnOf(const Attribute& attribute, std::string_view alias, Micros now);
 
+// What follows the expression of a condition's field: " > ?", " IN (?, ?)"... with the values.
+Result<SqlText> ConditionSql(const spec::Condition& condition, FieldType type);
+
 // Tags, params and properties lie in tables of one form: (run, key, value).
 std::string_view TableOf(spec::FieldKind kind);  // "run_tags"
 std::string_view IndexOf(spec::FieldKind kind);  // "run_tags_by_value"
