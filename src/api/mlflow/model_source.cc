@@ -8,12 +8,16 @@
 #include "api/mlflow/registry.h"
 #include "engine/register.h"
 #include "spec/model_source.h"
+#include "store/logged_models.h"
 
 namespace roost::api::mlflow {
 namespace {
 
 // Longer ones are no addresses, and undoing the escapes of one takes time.
 constexpr std::size_t kMaxSource = 5000;
+constexpr std::size_t kFilesAtOnce = 1000;
+// A logged model's tag with the versions that were made of it.
+constexpr const char* kVersionsTag = "mlflow.modelVersions";
 
 bool IsBelow(const std::string& path, const std::string& folder) {
   std::error_code error;
@@ -69,6 +73,50 @@ Status TakeFromVersion(Services& services, const spec::RegisteredSource& from,
   return {};
 }
 
+tl::unexpected<Error> NoSuchLoggedModel(const std::string& id) {
+  return Fail(Code::kResourceDoesNotExist, "Logged model with ID '" + id + "' not found.");
+}
+
+Result<store::LoggedModel> FindLoggedModel(Services& services, const std::string& id) {
+  auto found = services.store.logged_models().Get(id);
+  if (!found && found.error().code == ErrorCode::kNotFound) return NoSuchLoggedModel(id);
+  return found;
+}
+
+// models:/m-... stands for the place of that model's files.
+Status TakePlace(Services& services, const store::LoggedModel& model,
+                 store::NewModelVersion* version) {
+  ROOST_ASSIGN(const store::Experiment experiment,
+               services.store.experiments().Get(model.experiment));
+  version->location = ArtifactLocationOf(experiment) + "/models/" + model.id + "/artifacts";
+  if (version->run_id.empty()) version->run_id = model.source_run_id;
+  if (version->logged_model_id.empty()) version->logged_model_id = model.id;
+  return {};
+}
+
+Status TakeFromLoggedModel(Services& services, const spec::LoggedModelSource& from,
+                           store::NewModelVersion* version) {
+  const auto model = FindLoggedModel(services, from.id);
+  const bool must_be_there = spec::IsModelsAddress(version->source);
+  if (!model && must_be_there) {
+    return CannotFetch(CodeOf(model.error()), version->source, model.error().message);
+  }
+  if (!model) return {};
+  if (must_be_there) ROOST_TRY(TakePlace(services, *model, version));
+  std::string after;
+  while (true) {
+    ROOST_ASSIGN(const auto page, services.store.logged_models().ListFiles(model->id, from.path,
+                                                                           after, kFilesAtOnce));
+    if (page.empty()) return {};
+    after = page.back().path;
+    for (const store::LoggedModelFile& file : page) {
+      if (auto path = engine::PathInModel(from.path, file.path)) {
+        version->files.push_back({std::move(*path), file.digest, file.size});
+      }
+    }
+  }
+}
+
 // Runs of other servers may be named, and files may come later: what is here is pinned.
 Status TakeFromRun(Services& services, const spec::RunSource& from,
                    store::NewModelVersion* version) {
@@ -93,9 +141,17 @@ Status CheckSource(Services& services, const store::NewModelVersion& version) {
 }
 
 Status ResolveSource(Services& services, store::NewModelVersion* version) {
+  if (!version->logged_model_id.empty()) {
+    ROOST_ASSIGN(const store::LoggedModel model,
+                 FindLoggedModel(services, version->logged_model_id));
+    if (version->run_id.empty()) version->run_id = model.source_run_id;
+  }
   const spec::ModelSource source = spec::ParseModelSource(version->source);
   if (const auto* from = std::get_if<spec::RegisteredSource>(&source)) {
     return TakeFromVersion(services, *from, version);
+  }
+  if (const auto* from = std::get_if<spec::LoggedModelSource>(&source)) {
+    return TakeFromLoggedModel(services, *from, version);
   }
   if (const auto* from = std::get_if<spec::RunSource>(&source)) {
     return TakeFromRun(services, *from, version);
@@ -103,6 +159,17 @@ Status ResolveSource(Services& services, store::NewModelVersion* version) {
   if (!spec::IsModelsAddress(version->source)) return {};
   return CannotFetch(Code::kInvalidParameterValue, version->source,
                      "it must be models:/<name>/<version> or models:/<model id>.");
+}
+
+Status TellLoggedModel(Services& services, const store::ModelVersion& version) {
+  if (version.logged_model_id.empty()) return {};
+  ROOST_ASSIGN(const store::LoggedModel model, FindLoggedModel(services, version.logged_model_id));
+  const auto known = model.tags.find(kVersionsTag);
+  Answer versions =
+      known == model.tags.end() ? Answer::array() : Answer::parse(known->second, nullptr, false);
+  if (!versions.is_array()) versions = Answer::array();
+  versions.push_back({{"name", version.name}, {"version", version.version}});
+  return services.store.logged_models().SetTags(model.id, {{kVersionsTag, versions.dump()}});
 }
 
 }  // namespace roost::api::mlflow

@@ -37,6 +37,7 @@ Result<Answer> CreateModelVersion(Call& call) {
   ROOST_TRY(ResolveSource(call.services, &version));
   ROOST_ASSIGN(const auto registered,
                OfModel(version.name, call.store().models().Register(version)));
+  ROOST_TRY(TellLoggedModel(call.services, registered.version));
   return VersionAnswer(registered.version);
 }
 
