@@ -91,7 +91,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       return false;
     }
   }
-  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", std::string(*key));
+  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", *key);
 }
 
 bool IsJson(const Request& request) {
