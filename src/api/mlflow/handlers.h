@@ -25,6 +25,10 @@ ROOST_MLFLOW(DeleteRun);
 ROOST_MLFLOW(RestoreRun);
 ROOST_MLFLOW(DeleteTag);
 
+// search_experiments.cc, search_runs.cc
+ROOST_MLFLOW(SearchExperiments);
+ROOST_MLFLOW(SearchRuns);
+
 // logging.cc: on the I/O thread, answered when the group commit is durable
 void LogMetric(Services& services, Request& request, Responder responder);
 void LogParam(Services& services, Request& request, Responder responder);

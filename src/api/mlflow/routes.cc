@@ -49,6 +49,8 @@ void AddTracking(Table& table) {
   table.Call(kPost, "experiments/create", Serve<CreateExperiment>);
   table.Call(kGet, "experiments/get", Serve<GetExperiment>);
   table.Call(kGet, "experiments/get-by-name", Serve<GetExperimentByName>);
+  table.Call(kPost, "experiments/search", Serve<SearchExperiments>);
+  table.Call(kGet, "experiments/search", Serve<SearchExperiments>);
   table.Call(kPost, "experiments/delete", Serve<DeleteExperiment>);
   table.Call(kPost, "experiments/restore", Serve<RestoreExperiment>);
   table.Call(kPost, "experiments/update", Serve<UpdateExperiment>);
@@ -57,6 +59,7 @@ void AddTracking(Table& table) {
 
   table.Call(kPost, "runs/create", Serve<CreateRun>);
   table.Call(kGet, "runs/get", Serve<GetRun>);
+  table.Call(kPost, "runs/search", Serve<SearchRuns>);
   table.Call(kPost, "runs/update", Serve<UpdateRun>);
   table.Call(kPost, "runs/delete", Serve<DeleteRun>);
   table.Call(kPost, "runs/restore", Serve<RestoreRun>);
