@@ -319,6 +319,20 @@ TEST_F(ModelsTest, AVersionOfFilesElsewhereNeedsItsModelAndNothingElse) {
   EXPECT_EQ(kept.file_count, 0);
 }
 
+TEST_F(ModelsTest, AChangedVersionChangesItsModelUnlessItIsOnlyDescribed) {
+  Register(ModelOf("net"));
+  const Micros before = clock.Now();
+  clock.Advance(std::chrono::seconds(5));
+  const ModelVersion described = ROOST_VALUE(store->models().DescribeVersion("net", 1, "d"));
+  EXPECT_EQ(described.description, "d");
+  EXPECT_EQ(described.updated_at, clock.Now());
+  EXPECT_EQ(ROOST_VALUE(store->models().GetModel("net")).updated_at, before);
+  EXPECT_OK(store->models().Update("net", 1, {}, {{"a", "1"}}));
+  EXPECT_EQ(ROOST_VALUE(store->models().Get("net", 1)).description, "d");
+  EXPECT_EQ(ROOST_VALUE(store->models().GetModel("net")).updated_at, clock.Now());
+  EXPECT_ERROR(store->models().DescribeVersion("net", 9, ""), ErrorCode::kNotFound, "9");
+}
+
 // Tags were JSON in the version's row.
 TEST_F(ModelsTest, AnOlderStoreKeepsItsModels) {
   NewModelVersion model = ModelOf("net");

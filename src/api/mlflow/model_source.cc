@@ -45,13 +45,12 @@ Status CheckLocalSource(Services& services, const store::NewModelVersion& versio
                  owner + ".");
 }
 
-// Prompts have no files: their source is a placeholder.
-Status CheckPromptSource(const store::NewModelVersion& version, bool is_local) {
-  if (!is_local) return spec::CheckSourceAddress(version.source);
-  const bool is_path =
-      version.source.starts_with('/') || version.source.find(':') < version.source.find('/');
-  if (!is_path) return {};
-  return Invalid("Invalid prompt source: '" + version.source +
+// Prompts have no files: their source is a placeholder, which a path is not.
+Status CheckPromptSource(const std::string& source, const std::optional<std::string>& local_path) {
+  if (!local_path) return spec::CheckSourceAddress(source);
+  const bool has_file_scheme = *local_path != source;
+  if (!has_file_scheme && !source.starts_with('/')) return {};
+  return Invalid("Invalid prompt source: '" + source +
                  "'. Local source paths are not allowed for prompts.");
 }
 
@@ -73,16 +72,6 @@ Status TakeFromVersion(Services& services, const spec::RegisteredSource& from,
   return {};
 }
 
-tl::unexpected<Error> NoSuchLoggedModel(const std::string& id) {
-  return Fail(Code::kResourceDoesNotExist, "Logged model with ID '" + id + "' not found.");
-}
-
-Result<store::LoggedModel> FindLoggedModel(Services& services, const std::string& id) {
-  auto found = services.store.logged_models().Get(id);
-  if (!found && found.error().code == ErrorCode::kNotFound) return NoSuchLoggedModel(id);
-  return found;
-}
-
 // models:/m-... stands for the place of that model's files.
 Status TakePlace(Services& services, const store::LoggedModel& model,
                  store::NewModelVersion* version) {
@@ -96,7 +85,7 @@ Status TakePlace(Services& services, const store::LoggedModel& model,
 
 Status TakeFromLoggedModel(Services& services, const spec::LoggedModelSource& from,
                            store::NewModelVersion* version) {
-  const auto model = FindLoggedModel(services, from.id);
+  const auto model = services.store.logged_models().Get(from.id);
   const bool must_be_there = spec::IsModelsAddress(version->source);
   if (!model && must_be_there) {
     return CannotFetch(CodeOf(model.error()), version->source, model.error().message);
@@ -134,7 +123,7 @@ Status CheckSource(Services& services, const store::NewModelVersion& version) {
   ROOST_TRY(CheckLength("source", version.source, kMaxSource));
   const auto local_path = spec::LocalPathOfSource(version.source);
   if (version.tags.contains(store::kPromptTag)) {
-    return CheckPromptSource(version, local_path.has_value());
+    return CheckPromptSource(version.source, local_path);
   }
   if (local_path) return CheckLocalSource(services, version, *local_path);
   return spec::CheckSourceAddress(version.source);
@@ -143,7 +132,7 @@ Status CheckSource(Services& services, const store::NewModelVersion& version) {
 Status ResolveSource(Services& services, store::NewModelVersion* version) {
   if (!version->logged_model_id.empty()) {
     ROOST_ASSIGN(const store::LoggedModel model,
-                 FindLoggedModel(services, version->logged_model_id));
+                 services.store.logged_models().Get(version->logged_model_id));
     if (version->run_id.empty()) version->run_id = model.source_run_id;
   }
   const spec::ModelSource source = spec::ParseModelSource(version->source);
@@ -163,7 +152,8 @@ Status ResolveSource(Services& services, store::NewModelVersion* version) {
 
 Status TellLoggedModel(Services& services, const store::ModelVersion& version) {
   if (version.logged_model_id.empty()) return {};
-  ROOST_ASSIGN(const store::LoggedModel model, FindLoggedModel(services, version.logged_model_id));
+  ROOST_ASSIGN(const store::LoggedModel model,
+               services.store.logged_models().Get(version.logged_model_id));
   const auto known = model.tags.find(kVersionsTag);
   Answer versions =
       known == model.tags.end() ? Answer::array() : Answer::parse(known->second, nullptr, false);

@@ -50,8 +50,9 @@ Result<Answer> GetModelVersion(Call& call) {
 Result<Answer> UpdateModelVersion(Call& call) {
   ROOST_ASSIGN(const VersionRef ref, RequireVersionRef(call.message));
   ROOST_ASSIGN(const std::string description, call.message.TextOr("description", ""));
-  ROOST_TRY(OfVersion(ref, call.store().models().Update(ref.name, ref.version, description, {})));
-  ROOST_ASSIGN(const store::ModelVersion version, FindVersion(call, ref));
+  ROOST_ASSIGN(
+      const store::ModelVersion version,
+      OfVersion(ref, call.store().models().DescribeVersion(ref.name, ref.version, description)));
   return VersionAnswer(version);
 }
 
