@@ -168,6 +168,7 @@ TEST_F(ModelsTest, AModelMadeWithoutVersionsStaysWithoutThem) {
   EXPECT_EQ(made.created_at, clock.Now());
   EXPECT_ERROR(store->models().Create(model), ErrorCode::kConflict, "'net'");
   EXPECT_THAT(ROOST_VALUE(store->models().Versions("net")), IsEmpty());
+  EXPECT_ERROR(store->models().Get("net", {}), ErrorCode::kNotFound, "has no version yet");
 
   EXPECT_EQ(Register(ModelOf("net")).version, 1);
   EXPECT_OK(store->models().Delete("net", 1));

@@ -462,7 +462,7 @@ def test_pages_of_versions(client, rest, model):
     [
         ({"max_results": "x"}, "Invalid value \"x\" for parameter 'max_results' supplied:  Hint: Value was of type 'str'."),
         ({"max_results": "1000000"}, "Invalid value \"1000000\" for parameter 'max_results' supplied"),
-        ({"page_token": "xyz"}, "Invalid page token"),
+        ({"page_token": "xyz"}, "Invalid page token, could not base64-decode"),
         ({"page_token": "e30="}, "Invalid page token"),
         ({"filter": "bogus = 'x'"}, "Invalid attribute key 'bogus' specified."),
         ({"filter": "metrics.x > 1"}, "Invalid"),
