@@ -6,10 +6,16 @@
 include(GoogleTest)
 
 function(roost_module name)
-  cmake_parse_arguments(ARG "NO_PCH" "TEST_TIMEOUT;TEST_LOCK" "DEPS;PRIVATE_DEPS;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(ARG "NO_PCH" "TEST_TIMEOUT;TEST_LOCK" "DEPS;PRIVATE_DEPS;EXCLUDE;FOLDERS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB mains CONFIGURE_DEPENDS *_main.cc)
+  foreach(folder ${ARG_FOLDERS}) # rooms of the module
+    file(GLOB more CONFIGURE_DEPENDS ${folder}/*.cc)
+    file(GLOB more_tests CONFIGURE_DEPENDS ${folder}/*_test.cc)
+    list(APPEND sources ${more})
+    list(APPEND tests ${more_tests})
+  endforeach()
   if(tests)
     list(REMOVE_ITEM sources ${tests})
   endif()

@@ -6,25 +6,34 @@
 #include "api/auth.h"
 #include "api/http_stats.h"
 #include "api/json.h"
+#include "api/mlflow/errors.h"
 #include "api/run_access.h"
 #include "base/log.h"
 
 namespace roost::api {
 namespace {
 
+// In the words of the surface that the request speaks to.
+Response AnswerError(const Request& request, const Error& error) {
+  const bool mlflow = request.route != nullptr ? request.route->surface == Surface::kMlflow
+                                               : mlflow::IsMlflowPath(request.path);
+  return mlflow ? mlflow::ErrorResponse(error) : Response::OfError(error);
+}
+
 Error NoRoute(const Request& request) {
   return {ErrorCode::kNotFound, "There is nothing at " + request.path + ".", {}};
 }
 
 Response NotAllowed(const Request& request, const std::string& allowed) {
-  Response response = Response::OfError(
-      {ErrorCode::kInvalidArgument, request.path + " takes " + allowed + " only.", {}});
+  Response response = AnswerError(
+      request, {ErrorCode::kInvalidArgument, request.path + " takes " + allowed + " only.", {}});
   response.status = 405;
   response.headers.emplace_back("Allow", allowed);
   return response;
 }
 
 Status CheckQuery(const Request& request, const Route& route) {
+  if (route.surface == Surface::kMlflow) return {};
   Error error{ErrorCode::kInvalidArgument, "", {}};
   for (const auto& [name, value] : request.query) {
     if (std::find(route.query.begin(), route.query.end(), name) == route.query.end()) {
@@ -80,7 +89,7 @@ Status Dispatcher::Authenticate(Request& request, const Route& route) const {
 
 Application::Intake Dispatcher::Begin(Request& request, Response* answer) {
   const auto refuse = [&](const Error& error) {
-    *answer = Response::OfError(error);
+    *answer = AnswerError(request, error);
     return Intake::kAnswer;
   };
   if (auto host = CheckHost(request); !host) return refuse(host.error());
@@ -114,7 +123,7 @@ Status Dispatcher::CheckOwnRun(const Request& request) const {
 Response Dispatcher::Handle(Request& request) {
   Result<Response> result = Fail(ErrorCode::kInternal, "");
   try {
-    if (auto own = CheckOwnRun(request); !own) return Response::OfError(own.error());
+    if (auto own = CheckOwnRun(request); !own) return AnswerError(request, own.error());
     result = request.route->blocking(services_, request);
   } catch (const std::exception& exception) {
     result = Fail(FromException(request, exception));
@@ -123,7 +132,7 @@ Response Dispatcher::Handle(Request& request) {
   if (result.error().code == ErrorCode::kInternal) {
     LogError("request_failed", {{"path", request.path}, {"message", result.error().message}});
   }
-  return Response::OfError(result.error());
+  return AnswerError(request, result.error());
 }
 
 void Dispatcher::HandleAsync(Request& request, Responder responder) {

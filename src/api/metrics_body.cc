@@ -155,7 +155,7 @@ class BatchReader {
 
   void ReadPoint(dom::object object, const Path& path) {
     std::string_view name;
-    spec::MetricPoint point{-1, now_, 0};
+    spec::MetricPoint point{spec::kNextStep, now_, 0};
     bool has_name = false, has_value = false;
     for (const auto [key, value] : object) {
       if (key == "name") {
@@ -192,7 +192,7 @@ class BatchReader {
     dom::array items;
     if (value.get(items)) return false;
     if (!*sized) {
-      points->assign(items.size(), {-1, now_, 0});
+      points->assign(items.size(), {spec::kNextStep, now_, 0});
       *sized = true;
     } else if (points->size() != items.size()) {
       return false;

@@ -4,6 +4,7 @@
 
 #include "api/handlers.h"
 #include "api/http_url.h"
+#include "api/mlflow/routes.h"
 
 namespace roost::api {
 namespace {
@@ -35,9 +36,9 @@ Route MakeUpload(Method method, std::string_view pattern, Access access, Names q
   return route;
 }
 
-const std::vector<Route>& Table() {
+std::vector<Route> NativeRoutes() {
   static const Names kPage = {"limit", "page_token"};
-  static const std::vector<Route> table = {
+  return {
       Make(kGet, "/", kPublic, {"token"}, GetPage),
       Make(kGet, "/healthz", kPublic, {}, GetHealth),
       Make(kGet, "/metrics", kUser, {}, GetPrometheus),
@@ -161,6 +162,14 @@ const std::vector<Route>& Table() {
       MakeSlow(kPost, "/api/v1/admin/gc", kUser, PostGc),
       MakeSlow(kPost, "/api/v1/admin/backup", kUser, PostBackup),
   };
+}
+
+const std::vector<Route>& Table() {
+  static const std::vector<Route> table = [] {
+    std::vector<Route> routes = NativeRoutes();
+    for (Route& route : mlflow::MakeRoutes()) routes.push_back(std::move(route));
+    return routes;
+  }();
   return table;
 }
 

@@ -15,22 +15,28 @@ namespace roost::api {
 //   kShared it may; the handler checks what the body or the query speaks of
 enum class Access { kPublic, kUser, kOwn, kShared };
 
+// Whose words a route speaks: requests are read and errors told in its way. MLflow's ignores query
+// parameters that it does not know.
+enum class Surface { kNative, kMlflow };
+
 struct Route {
   using Blocking = Result<Response> (*)(Services&, Request&);
   using Async = void (*)(Services&, Request&, Responder);
   using Upload = Result<std::unique_ptr<BodySink>> (*)(Services&, Request&);
 
-  Method method;
+  Method method = Method::kGet;
   std::string_view pattern;  // "{name}" is one segment, "{name...}" all that follow
-  Access access;
+  Access access = Access::kUser;
   std::vector<std::string_view> query;  // the parameters it knows
   Blocking blocking = nullptr;          // exactly one of the three
   Async async = nullptr;
   Upload upload = nullptr;
   bool slow = false;
+  Surface surface = Surface::kNative;
 };
 
-// The table: every route there is. api/openapi.yaml says the same (a test compares).
+// The table: every route there is. api/openapi.yaml says the same of the native ones (a test
+// compares).
 std::span<const Route> Routes();
 std::size_t RouteIndex(const Route& route);
 

@@ -56,7 +56,8 @@ Result<Response> CreateExperiment(Services& services, Request& request) {
   ReadTagsField(reader, NullTags::kRefused, &tags);
   ROOST_TRY(reader.Finish("The experiment is not valid"));
   ROOST_ASSIGN(const store::Experiment experiment,
-               services.store.experiments().Create(name, description, PlainTags(tags)));
+               services.store.experiments().Create(
+                   {.name = name, .description = description, .tags = PlainTags(tags)}));
   return JsonResponse(201, ExperimentJson(experiment));
 }
 

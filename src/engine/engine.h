@@ -89,6 +89,7 @@ class Engine {
     std::string display_name;
     std::string description;
     std::string parent;
+    std::string user_id;                              // as an MLflow client gave it
     Micros started_at = 0;                            // 0: now
     spec::RunState state = spec::RunState::kRunning;  // or kNotStarted
     std::optional<Digest> snapshot;

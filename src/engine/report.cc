@@ -34,7 +34,7 @@ std::optional<Micros> TimeOf(const json& value, Micros now) {
 }
 
 std::optional<std::int64_t> StepOf(const json& value) {
-  if (value.is_null()) return -1;
+  if (value.is_null()) return spec::kNextStep;
   if (value.is_number_integer()) return value.get<std::int64_t>();
   return {};
 }

@@ -23,7 +23,7 @@ TEST(ReportLine, HoldsPointsSeriesAndEntries) {
   ASSERT_EQ(loss.size(), 2U);
   EXPECT_EQ(loss[0].step, 4);
   EXPECT_EQ(loss[0].time, *ParseTime("2026-11-21T07:35:28Z"));
-  EXPECT_EQ(loss[1].step, -1);
+  EXPECT_EQ(loss[1].step, spec::kNextStep);
   EXPECT_EQ(loss[1].time, 99);
   EXPECT_TRUE(std::isnan(loss[1].value));
   const auto& lr = batch->series[1].points;

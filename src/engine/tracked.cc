@@ -41,6 +41,7 @@ Result<store::Runs::Created> Engine::State::CreateTracked(const TrackedRun& aske
   row.display_name = asked.display_name.empty() ? spec::MakeDisplayName() : asked.display_name;
   row.description = asked.description;
   row.submitter = submitter;
+  row.user_id = asked.user_id;
   row.compute_target = "local";
   row.snapshot = asked.snapshot;
   if (asked.state == spec::RunState::kRunning) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@
 #include "base/result.h"
 
 namespace roost::spec {
+
+// A step that the client left out: the store counts.
+inline constexpr std::int64_t kNextStep = std::numeric_limits<std::int64_t>::min();
 
 // One number of a named series. NaN and infinities are allowed.
 struct MetricPoint {
@@ -67,6 +71,8 @@ struct MetricBatch {
   std::int64_t number = 0;
   std::vector<MetricSeries> series;
   std::vector<MetricEntry> entries;
+  // Leaves out points that are there already with the same step, time and value, as MLflow does.
+  bool drop_duplicates = false;
 };
 
 // A double as the wire and the CLI write it: shortest form that reads back the same, "NaN",

@@ -142,6 +142,8 @@ std::string MakeTrackedRunId() {
   return hex;
 }
 
+std::string MakeMlflowRunId() { return RandomHex(16); }
+
 std::string MakeDisplayName() {
   constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::uint64_t random = RandomNumber();

@@ -90,6 +90,7 @@ Status CheckArtifactPath(std::string_view path);
 // "<experiment slug>_<unix seconds>_<8 hex>", Azure ML's form for submitted runs.
 std::string MakeSubmittedRunId(std::string_view experiment, std::int64_t unix_seconds);
 std::string MakeTrackedRunId();  // uuid4
+std::string MakeMlflowRunId();   // 32 lower-case hex digits
 // "brave_falcon_x7k2": adjective_noun_4 letters or digits.
 std::string MakeDisplayName();
 

@@ -63,20 +63,20 @@ constexpr Table kManaged = {
       {kFailed, Set()},
       {kCanceled, Set()}}}};
 
-// A client moves its run as it likes between Running and the final states, e.g. to resume a
-// finished training or to correct what it said before. The other states need a launch.
+// A client moves its run as it likes between NotStarted, Running and the final states, e.g. to
+// resume a finished training or to correct what it said before. The other states need a launch.
 constexpr Table kTracked = {Set(kNotStarted, kRunning),
                             {{{kNotStarted, Set(kRunning, kCompleted, kFailed, kCanceled)},
                               {kStarting, Set()},
                               {kProvisioning, Set()},
                               {kPreparing, Set()},
                               {kQueued, Set()},
-                              {kRunning, Set(kCompleted, kFailed, kCanceled)},
+                              {kRunning, Set(kNotStarted, kCompleted, kFailed, kCanceled)},
                               {kFinalizing, Set()},
                               {kCancelRequested, Set()},
-                              {kCompleted, Set(kRunning, kFailed, kCanceled)},
-                              {kFailed, Set(kRunning, kCompleted, kCanceled)},
-                              {kCanceled, Set(kRunning, kCompleted, kFailed)}}}};
+                              {kCompleted, Set(kNotStarted, kRunning, kFailed, kCanceled)},
+                              {kFailed, Set(kNotStarted, kRunning, kCompleted, kCanceled)},
+                              {kCanceled, Set(kNotStarted, kRunning, kCompleted, kFailed)}}}};
 
 constexpr bool RowsAreInOrder(const Table& table) {
   for (std::size_t i = 0; i < table.moves.size(); ++i) {

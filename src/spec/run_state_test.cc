@@ -101,9 +101,12 @@ TEST(RunState, RulesOfTheManagedTable) {
 TEST(RunState, TrackedRunsMoveBetweenRunningAndFinal) {
   EXPECT_THAT(MovesFrom(RunKind::kTracked, kNotStarted),
               ElementsAre(kRunning, kCompleted, kFailed, kCanceled));
-  EXPECT_THAT(MovesFrom(RunKind::kTracked, kRunning), ElementsAre(kCompleted, kFailed, kCanceled));
-  EXPECT_THAT(MovesFrom(RunKind::kTracked, kCompleted), ElementsAre(kRunning, kFailed, kCanceled));
-  EXPECT_THAT(MovesFrom(RunKind::kTracked, kCanceled), ElementsAre(kRunning, kCompleted, kFailed));
+  EXPECT_THAT(MovesFrom(RunKind::kTracked, kRunning),
+              ElementsAre(kNotStarted, kCompleted, kFailed, kCanceled));
+  EXPECT_THAT(MovesFrom(RunKind::kTracked, kCompleted),
+              ElementsAre(kNotStarted, kRunning, kFailed, kCanceled));
+  EXPECT_THAT(MovesFrom(RunKind::kTracked, kCanceled),
+              ElementsAre(kNotStarted, kRunning, kCompleted, kFailed));
   for (RunState from :
        {kStarting, kProvisioning, kPreparing, kQueued, kFinalizing, kCancelRequested}) {
     EXPECT_THAT(MovesFrom(RunKind::kTracked, from), IsEmpty()) << ToString(from);

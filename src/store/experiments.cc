@@ -9,8 +9,9 @@ namespace {
 
 using spec::Lifecycle;
 
-#define ROOST_SELECT_EXPERIMENT \
-  "SELECT id, name, description, lifecycle, created_at, updated_at FROM experiments "
+#define ROOST_SELECT_EXPERIMENT                                                              \
+  "SELECT id, name, description, lifecycle, created_at, updated_at, artifact_location FROM " \
+  "experiments "
 
 // Runs that follow their experiment in one write: some 2 ms of work.
 constexpr std::int64_t kRunsPerStep = 200;
@@ -25,6 +26,7 @@ Result<Experiment> ReadExperiment(Connection& db, const Statement& row) {
   experiment.lifecycle = *lifecycle;
   experiment.created_at = row.Int(4);
   experiment.updated_at = row.Int(5);
+  experiment.artifact_location = row.Text(6);
 
   ROOST_ASSIGN(Statement tags, db.Prepare("SELECT key, value FROM experiment_tags WHERE "
                                           "experiment = ?"));
@@ -58,6 +60,10 @@ Error DeletedError(const std::string& name) {
           {}};
 }
 
+Error NameIsTaken(const std::string& name) {
+  return {ErrorCode::kConflict, "An experiment named '" + name + "' exists already.", {}};
+}
+
 Status AddExperimentEvent(WriteContext& context, ExperimentId id) {
   return context.AddEvent("experiment", "",
                           JsonOf({{"experiment_id", std::to_string(id.value())}}));
@@ -79,15 +85,15 @@ Status PutTags(Connection& db, ExperimentId id,
   return {};
 }
 
-Result<Experiment> Insert(WriteContext& context, const std::string& name,
-                          const std::string& description,
-                          const std::map<std::string, std::string>& tags) {
+Result<Experiment> Insert(WriteContext& context, const NewExperiment& asked) {
   ROOST_ASSIGN(Statement insert,
                context.db.Prepare("INSERT INTO experiments(name, description, lifecycle, "
-                                  "created_at, updated_at) VALUES(?1, ?2, 'active', ?3, ?3)"));
-  ROOST_TRY(insert.Bind(1, name).Bind(2, description).Bind(3, context.now).Run());
+                                  "created_at, updated_at, artifact_location) VALUES(?1, ?2, "
+                                  "'active', ?3, ?3, ?4)"));
+  insert.Bind(1, asked.name).Bind(2, asked.description).Bind(3, context.now);
+  ROOST_TRY(insert.Bind(4, asked.artifact_location).Run());
   const ExperimentId id(context.db.LastInsertId());
-  ROOST_TRY(PutTags(context.db, id, {tags.begin(), tags.end()}));
+  ROOST_TRY(PutTags(context.db, id, {asked.tags.begin(), asked.tags.end()}));
   ROOST_TRY(AddExperimentEvent(context, id));
   return Load(context.db, id);
 }
@@ -101,7 +107,7 @@ Status RequireNoActiveRuns(Connection& db, const Experiment& experiment) {
   // By state: few runs are active, while an experiment may have very many.
   ROOST_ASSIGN(Statement query,
                db.Prepare("SELECT id FROM runs INDEXED BY runs_by_state WHERE state IN (" + states +
-                          ") AND experiment = ? LIMIT 1"));
+                          ") AND experiment = ? AND kind = 'managed' LIMIT 1"));
   ROOST_ASSIGN(const bool row, query.Bind(1, experiment.id.value()).Step());
   if (!row) return {};
   return Fail(ErrorCode::kConflict, "The experiment '" + experiment.name +
@@ -111,14 +117,13 @@ Status RequireNoActiveRuns(Connection& db, const Experiment& experiment) {
 
 }  // namespace
 
-Result<Experiment> Experiments::Create(const std::string& name, const std::string& description,
-                                       const std::map<std::string, std::string>& tags) {
+Result<Experiment> Experiments::Create(const NewExperiment& asked) {
   return database_.Write<Experiment>(
       Lane::kState, [&](WriteContext& context) -> Result<Experiment> {
-        ROOST_ASSIGN(const std::optional<Experiment> known, FindByName(context.db, name));
-        if (!known) return Insert(context, name, description, tags);
-        if (known->lifecycle == Lifecycle::kDeleted) return Fail(DeletedError(name));
-        return Fail(ErrorCode::kConflict, "An experiment named '" + name + "' exists already.");
+        ROOST_ASSIGN(const std::optional<Experiment> known, FindByName(context.db, asked.name));
+        if (!known) return Insert(context, asked);
+        if (known->lifecycle == Lifecycle::kDeleted) return Fail(DeletedError(asked.name));
+        return Fail(NameIsTaken(asked.name));
       });
 }
 
@@ -128,7 +133,7 @@ Result<Experiment> Experiments::GetOrCreate(const std::string& name) {
   return database_.Write<Experiment>(
       Lane::kState, [&](WriteContext& context) -> Result<Experiment> {
         ROOST_ASSIGN(const std::optional<Experiment> known, FindByName(context.db, name));
-        if (!known) return Insert(context, name, "", {});
+        if (!known) return Insert(context, {.name = name});
         if (known->lifecycle == Lifecycle::kDeleted) return Fail(DeletedError(name));
         return *known;
       });
@@ -180,6 +185,20 @@ Status Experiments::Update(ExperimentId id, const std::optional<std::string>& de
     update.Bind(1, id.value()).Bind(2, description.value_or(experiment.description));
     ROOST_TRY(update.Bind(3, context.now).Run());
     ROOST_TRY(PutTags(context.db, id, tags));
+    return AddExperimentEvent(context, id);
+  });
+}
+
+Status Experiments::Rename(ExperimentId id, const std::string& name) {
+  return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
+    ROOST_ASSIGN(const Experiment experiment, Load(context.db, id));
+    if (experiment.lifecycle == Lifecycle::kDeleted) return Fail(DeletedError(experiment.name));
+    ROOST_ASSIGN(const std::optional<Experiment> known, FindByName(context.db, name));
+    if (known && known->id != id) return Fail(NameIsTaken(name));
+    ROOST_ASSIGN(Statement update,
+                 context.db.Prepare("UPDATE experiments SET name = ?2, updated_at = "
+                                    "max(updated_at, ?3) WHERE id = ?1"));
+    ROOST_TRY(update.Bind(1, id.value()).Bind(2, name).Bind(3, context.now).Run());
     return AddExperimentEvent(context, id);
   });
 }

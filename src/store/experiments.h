@@ -18,18 +18,26 @@ struct Experiment {
   ExperimentId id;  // 0 is "Default"
   std::string name;
   std::string description;
+  // Where MLflow's clients keep the files of its runs; empty: with this server.
+  std::string artifact_location;
   std::map<std::string, std::string> tags;
   spec::Lifecycle lifecycle = spec::Lifecycle::kActive;
   Micros created_at = 0;
   Micros updated_at = 0;  // newest run or change
 };
 
+struct NewExperiment {
+  std::string name;
+  std::string description = {};
+  std::map<std::string, std::string> tags = {};
+  std::string artifact_location = {};
+};
+
 class Experiments {
  public:
   explicit Experiments(Database& database) : database_(database) {}
 
-  Result<Experiment> Create(const std::string& name, const std::string& description,
-                            const std::map<std::string, std::string>& tags);  // kConflict: exists
+  Result<Experiment> Create(const NewExperiment& experiment);  // kConflict: exists
   Result<Experiment> GetOrCreate(const std::string& name);
   Result<Experiment> Get(ExperimentId id) const;
   Result<Experiment> GetByName(const std::string& name) const;
@@ -38,8 +46,9 @@ class Experiments {
                                        const std::string& after_name, std::size_t limit) const;
   Status Update(ExperimentId id, const std::optional<std::string>& description,
                 const std::map<std::string, std::optional<std::string>>& tags);
-  // Deleting an experiment that has active (not final) runs is kConflict; its runs are deleted too,
-  // and come back as they were when it is restored. The default one cannot be deleted.
+  Status Rename(ExperimentId id, const std::string& name);  // kConflict: taken, or deleted
+  // Deleting an experiment that has managed runs that are not over is kConflict; its runs are
+  // deleted too, and come back as they were when it is restored. The default one cannot be deleted.
   Status SetLifecycle(ExperimentId id, spec::Lifecycle lifecycle);
   // Finishes what a stop cut off in the middle: runs follow their experiment in many small writes.
   Status FinishLifecycleChanges();

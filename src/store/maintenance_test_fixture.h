@@ -99,7 +99,7 @@ class MaintenanceFixture : public ::testing::Test {
     spec::MetricBatch batch;
     batch.series.push_back({"loss", {}});
     for (std::size_t i = 0; i < count; ++i) {
-      batch.series[0].points.push_back({-1, 1, static_cast<double>(i)});
+      batch.series[0].points.push_back({spec::kNextStep, 1, static_cast<double>(i)});
     }
     EXPECT_TRUE(store->metrics().AppendAndWait(run.key, batch));
   }

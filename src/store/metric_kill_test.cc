@@ -32,7 +32,7 @@ namespace {
     const std::size_t count = dice() % 8 == 0 ? 512 + dice() % 5000 : 1 + dice() % 500;
     spec::MetricSeries series{"loss", {}};
     for (std::size_t i = 0; i < count; ++i, ++from) {
-      series.points.push_back({-1, 1, static_cast<double>(from)});
+      series.points.push_back({spec::kNextStep, 1, static_cast<double>(from)});
     }
     ++under_way;
     spec::MetricBatch batch;

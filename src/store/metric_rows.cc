@@ -74,6 +74,33 @@ Result<std::vector<StoredPoint>> ReadTail(Connection& db, SeriesKey series, std:
   }
 }
 
+Result<bool> HasPoint(Connection& db, SeriesKey series, const StoredPoint& point) {
+  ROOST_ASSIGN(auto tail,
+               db.Prepare("SELECT seq, step, time, value FROM metric_tail WHERE run = ?1 AND "
+                          "name_id = ?2 AND step = ?3 AND time = ?4"));
+  tail.Bind(1, series.run).Bind(2, series.name_id).Bind(3, point.step).Bind(4, point.time);
+  while (true) {
+    ROOST_ASSIGN(const bool row, tail.Step());
+    if (!row) break;
+    if (IsSamePoint(PointOfRow(tail), point)) return true;
+  }
+  ROOST_ASSIGN(auto chunks,
+               db.Prepare("SELECT first_seq, count, data FROM metric_chunks WHERE run = ?1 AND "
+                          "name_id = ?2 AND min_step <= ?3 AND max_step >= ?3"));
+  chunks.Bind(1, series.run).Bind(2, series.name_id).Bind(3, point.step);
+  std::vector<StoredPoint> points;
+  while (true) {
+    ROOST_ASSIGN(const bool row, chunks.Step());
+    if (!row) return false;
+    points.clear();
+    ROOST_TRY(DecodePoints(chunks.Blob(2), chunks.Int(0), static_cast<std::size_t>(chunks.Int(1)),
+                           &points));
+    for (const StoredPoint& other : points) {
+      if (IsSamePoint(other, point)) return true;
+    }
+  }
+}
+
 Status DeleteTail(Connection& db, SeriesKey series, std::int64_t up_to_seq) {
   ROOST_ASSIGN(auto statement,
                db.Prepare("DELETE FROM metric_tail WHERE run = ?1 AND name_id = ?2 AND seq <= ?3"));

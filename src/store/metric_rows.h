@@ -9,6 +9,7 @@
 #include "spec/metrics.h"
 #include "store/database.h"
 #include "store/metrics.h"
+#include "store/recent_points.h"
 
 namespace roost::store {
 
@@ -32,6 +33,8 @@ struct SeriesState {
   std::optional<double> min;
   std::optional<double> max;
   bool dirty = false;  // changed in this group
+  // Of a series that is logged without duplicates; not kept in the row.
+  std::optional<RecentPoints> recent;
 };
 
 // The point of a row whose first columns are seq, step, time and value of metric_tail.
@@ -40,6 +43,8 @@ StoredPoint PointOfRow(const Statement& row);
 Status InsertTail(Connection& db, SeriesKey series, std::span<const StoredPoint> points);
 // The first `limit` rows of a tail, in order.
 Result<std::vector<StoredPoint>> ReadTail(Connection& db, SeriesKey series, std::int64_t limit);
+// Whether tail or chunks have such a point. Reads all of the tail and the chunks of that step.
+Result<bool> HasPoint(Connection& db, SeriesKey series, const StoredPoint& point);
 Status DeleteTail(Connection& db, SeriesKey series, std::int64_t up_to_seq);
 // As few chunks as possible, of about the same size.
 Status InsertChunks(Connection& db, SeriesKey series, std::span<const StoredPoint> points);

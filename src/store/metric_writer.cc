@@ -63,6 +63,17 @@ Status CheckRunTakesMetrics(WriteContext& context, RunKey run) {
   return {};
 }
 
+// `pending` are points of the same write, which the tables do not have yet.
+Result<bool> IsThere(Connection& db, SeriesKey key, const SeriesState& state,
+                     const std::vector<StoredPoint>& pending, const StoredPoint& point) {
+  const RecentPoints::Answer answer = state.recent->Find(point);
+  if (answer != RecentPoints::Answer::kUnknown) return answer == RecentPoints::Answer::kThere;
+  for (const StoredPoint& other : pending) {
+    if (IsSamePoint(point, other)) return true;
+  }
+  return HasPoint(db, key, point);
+}
+
 void TellRunHasMetrics(WriteContext& context, RunKey run) {
   std::vector<RunKey>& runs = context.notice.runs_with_metrics;
   if (std::find(runs.rbegin(), runs.rend(), run) == runs.rend()) runs.push_back(run);
@@ -103,7 +114,9 @@ Status MetricWriter::Append(WriteContext& context, RunKey run, const spec::Metri
 
 Status MetricWriter::AppendAll(WriteContext& context, RunKey run, const spec::MetricBatch& batch) {
   for (const spec::MetricSeries& series : batch.series) {
-    if (!series.points.empty()) ROOST_TRY(AppendSeries(context, run, series));
+    if (!series.points.empty()) {
+      ROOST_TRY(AppendSeries(context, run, series, batch.drop_duplicates));
+    }
   }
   if (batch.entries.empty()) return {};
   ROOST_ASSIGN(std::int64_t seq, CountEntries(context.db, run.value()));
@@ -114,20 +127,32 @@ Status MetricWriter::AppendAll(WriteContext& context, RunKey run, const spec::Me
 }
 
 Status MetricWriter::AppendSeries(WriteContext& context, RunKey run,
-                                  const spec::MetricSeries& series) {
+                                  const spec::MetricSeries& series, bool drop_duplicates) {
   ROOST_ASSIGN(const std::int64_t name_id, NameId(context, series.name));
   const SeriesKey key{run.value(), name_id};
   ROOST_ASSIGN(SeriesState* const state,
                Open(context, key, series.name, spec::MetricType::kScalar));
   std::vector<StoredPoint> points;
   points.reserve(series.points.size());
-  for (const spec::MetricPoint& point : series.points) {
-    points.push_back({.seq = state->count + 1,
-                      .step = point.step == -1 ? state->count : point.step,
-                      .time = point.time == 0 ? context.now : point.time,
-                      .value = point.value});
-    AddToSummary(state, points.back());
+  if (!drop_duplicates) {
+    state->recent.reset();
+  } else if (!state->recent) {
+    state->recent.emplace(state->last);
   }
+  for (const spec::MetricPoint& given : series.points) {
+    const StoredPoint point{.seq = state->count + 1,
+                            .step = given.step == spec::kNextStep ? state->count : given.step,
+                            .time = given.time == 0 ? context.now : given.time,
+                            .value = given.value};
+    if (drop_duplicates) {
+      ROOST_ASSIGN(const bool there, IsThere(context.db, key, *state, points, point));
+      if (there) continue;
+      state->recent->Add(point);
+    }
+    points.push_back(point);
+    AddToSummary(state, point);
+  }
+  if (points.empty()) return {};
   if (points.size() < kChunkAtOnce) {
     state->tail += static_cast<std::int64_t>(points.size());
     return InsertTail(context.db, key, points);

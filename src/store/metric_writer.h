@@ -48,7 +48,8 @@ class MetricWriter {
 
  private:
   Status AppendAll(WriteContext& context, RunKey run, const spec::MetricBatch& batch);
-  Status AppendSeries(WriteContext& context, RunKey run, const spec::MetricSeries& series);
+  Status AppendSeries(WriteContext& context, RunKey run, const spec::MetricSeries& series,
+                      bool drop_duplicates);
   Status AppendEntry(WriteContext& context, RunKey run, const spec::MetricEntry& entry,
                      std::int64_t seq);
   Status AppendChunks(WriteContext& context, SeriesKey series, std::int64_t tail,

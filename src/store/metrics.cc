@@ -51,6 +51,18 @@ void Metrics::Append(RunKey run, spec::MetricBatch batch, Done done) {
       std::move(done));
 }
 
+void Metrics::Append(RunKey run, spec::MetricBatch batch, RunLog log, Done done) {
+  database_.Submit(
+      Lane::kLogging,
+      [writer = writer_, run, batch = std::move(batch),
+       log = std::move(log)](WriteContext& context) -> Status {
+        if (!log.Empty()) ROOST_TRY(WriteRunLog(context, run, log));
+        if (batch.series.empty() && batch.entries.empty()) return {};
+        return writer->Append(context, run, batch);
+      },
+      std::move(done));
+}
+
 Status Metrics::AppendAndWait(RunKey run, spec::MetricBatch batch) {
   std::promise<Status> promise;
   Append(run, std::move(batch), [&](Status status) { promise.set_value(std::move(status)); });

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "spec/metrics.h"
+#include "store/run_log.h"
 
 namespace roost::store {
 
@@ -61,8 +62,10 @@ class Metrics {
   // through `done` and keep nothing of the batch: kNotFound for an unknown run, kConflict for a
   // deleted one and for a name that holds another type (points and entries, or entries of two of
   // Azure ML's types). Steps that were not given by the client have been filled in by nobody: pass
-  // step = -1 to let the store use the next free one (count so far); time = 0 takes the server's.
+  // kNextStep to let the store use the next free one (count so far); time = 0 takes the server's.
   void Append(RunKey run, spec::MetricBatch batch, Done done);
+  // With what else was logged, in one transaction.
+  void Append(RunKey run, spec::MetricBatch batch, RunLog log, Done done);
   Status AppendAndWait(RunKey run, spec::MetricBatch batch);
 
   Result<std::vector<MetricSummary>> Summaries(RunKey run) const;

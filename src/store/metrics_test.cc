@@ -37,7 +37,7 @@ TEST_F(MetricsTest, PointsComeBackInTheOrderOfArrival) {
 TEST_F(MetricsTest, StepAndTimeThatWereNotGivenAreFilledIn) {
   const RunKey run = AddRun("a");
   spec::MetricBatch batch;
-  batch.series.push_back({"loss", {{-1, 0, 1.0}, {-1, 0, 2.0}}});
+  batch.series.push_back({"loss", {{spec::kNextStep, 0, 1.0}, {spec::kNextStep, 0, 2.0}}});
   ASSERT_TRUE(Log(run, batch));
   ASSERT_TRUE(Log(run, batch));
   const auto points = History(run, "loss");

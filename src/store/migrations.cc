@@ -269,8 +269,15 @@ CREATE TABLE compute_nodes(
 ) WITHOUT ROWID;
 )sql";
 
+// What MLflow's clients say of experiments and runs.
+constexpr const char* kMlflowColumns = R"sql(
+ALTER TABLE experiments ADD COLUMN artifact_location TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
+)sql";
+
 constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}, Step{5, kLoggedModelSchema}};
+                               Step{4, kDataSchema}, Step{5, kMlflowColumns},
+                               Step{6, kLoggedModelSchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

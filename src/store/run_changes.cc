@@ -82,7 +82,8 @@ Status Change(Database& database, RunKey key, std::string_view kind, std::string
 
 Status RequireLifecycleMove(const Run& run, Lifecycle to) {
   const Lifecycle from = run.lifecycle;
-  if (to == Lifecycle::kDeleted && !spec::IsFinal(run.state)) {
+  const bool is_live = run.kind == RunKind::kManaged && !spec::IsFinal(run.state);
+  if (to == Lifecycle::kDeleted && is_live) {
     return Fail(ErrorCode::kConflict, "The run '" + run.id.value() + "' is " +
                                           std::string(spec::ToString(run.state)) +
                                           " and cannot be deleted; cancel it first.");

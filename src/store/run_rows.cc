@@ -15,6 +15,7 @@ namespace {
   "r.cancel_requested, r.not_responding, r.lifecycle, r.parent_id, r.display_name, "     \
   "r.description, r.submitter, r.compute_target, r.snapshot, r.error, r.client_status, " \
   "r.attempt, r.created_at, r.started_at, r.ended_at, " ROOST_EXIT_CODE                  \
+  ", r.user_id, e.artifact_location"                                                     \
   " FROM runs r JOIN experiments e ON e.id = "                                           \
   "r.experiment "
 
@@ -50,6 +51,8 @@ Run ReadRun(const Statement& row) {
   run.started_at = row.Int(21);
   run.ended_at = row.Int(22);
   if (!row.IsNull(23)) run.exit_code = static_cast<int>(row.Int(23));
+  run.user_id = row.Text(24);
+  run.artifact_location = row.Text(25);
   return run;
 }
 

@@ -30,7 +30,7 @@ class RunSearchOracleTest : public RunSearchTest {
  protected:
   // Few distinct values, so that ties, NaN and missing values are everywhere.
   void MakeRuns(int count) {
-    const Experiment other = ROOST_VALUE(store->experiments().Create("other", "", {}));
+    const Experiment other = ROOST_VALUE(store->experiments().Create({.name = "other"}));
     for (int i = 0; i < count; ++i) {
       OracleRun wanted;
       wanted.id = "run" + std::to_string(i);

@@ -128,7 +128,7 @@ TEST_F(RunSearchTest, OrdersThatNoIndexHas) {
 }
 
 TEST_F(RunSearchTest, LifecycleExperimentAndParentNarrowTheSearch) {
-  ROOST_VALUE(store->experiments().Create("other", "", {}));
+  ROOST_VALUE(store->experiments().Create({.name = "other"}));
   Add("active");
   NewRun elsewhere = RunOf("elsewhere");
   elsewhere.experiment = ROOST_VALUE(store->experiments().GetByName("other")).id;

@@ -33,7 +33,7 @@ class RunSearchTest : public StoreFixture {
   }
   void Log(const RunRow& run, const std::string& name, std::vector<double> values) {
     spec::MetricSeries series{name, {}};
-    for (const double value : values) series.points.push_back({-1, 0, value});
+    for (const double value : values) series.points.push_back({spec::kNextStep, 0, value});
     spec::MetricBatch batch;
     batch.series.push_back(series);
     EXPECT_OK(store->metrics().AppendAndWait(run.key, batch));

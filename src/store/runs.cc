@@ -81,8 +81,8 @@ Result<RunKey> InsertRow(WriteContext& context, const NewRun& run, std::int64_t 
       context.db.Prepare(
           "INSERT INTO runs(id, number, experiment, kind, state, reason, lifecycle_changed_at, "
           "parent_id, display_name, description, submitter, compute_target, snapshot, created_at, "
-          "started_at, ended_at, idempotency_key, request_digest) "
-          "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+          "started_at, ended_at, idempotency_key, request_digest, user_id) "
+          "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   insert.Bind(1, run.id.value()).Bind(2, number).Bind(3, run.experiment.value());
   insert.Bind(4, spec::ToString(run.kind)).Bind(5, spec::ToString(run.state));
   insert.Bind(6, run.reason).Bind(7, context.now);
@@ -97,6 +97,7 @@ Result<RunKey> InsertRow(WriteContext& context, const NewRun& run, std::int64_t 
   BindTime(insert, 16, spec::IsFinal(run.state) ? std::max(context.now, started_at) : 0);
   BindOptionalText(insert, 17, run.idempotency_key);
   BindOptionalText(insert, 18, run.request_digest);
+  insert.Bind(19, run.user_id);
   ROOST_TRY(insert.Run());
   return RunKey(context.db.LastInsertId());
 }
@@ -173,6 +174,25 @@ Result<std::vector<Run>> Runs::Active() const {
                             ActiveStates() + ") ORDER BY key"));
     ROOST_ASSIGN(const std::vector<RunKey> keys, ReadKeys(query));
     return LoadRuns(db, keys, WithDefinition::kYes);
+  });
+}
+
+Result<std::vector<std::map<std::string, std::string>>> Runs::Params(
+    const std::vector<RunKey>& runs) const {
+  using Found = std::vector<std::map<std::string, std::string>>;
+  return database_.Read<Found>([&](Connection& db) -> Result<Found> {
+    Found found(runs.size());
+    ROOST_ASSIGN(Statement query, db.Prepare("SELECT key, value FROM run_params WHERE run = ?"));
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      query.Bind(1, runs[i].value());
+      while (true) {
+        ROOST_ASSIGN(const bool row, query.Step());
+        if (!row) break;
+        found[i].emplace(query.Text(0), query.Text(1));
+      }
+      query.Reset();
+    }
+    return found;
   });
 }
 

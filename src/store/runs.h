@@ -23,6 +23,7 @@ struct Run {
   std::int64_t number = 0;  // 1, 2, 3... within its experiment
   ExperimentId experiment;
   std::string experiment_name;
+  std::string artifact_location;  // the experiment's
   spec::RunKind kind = spec::RunKind::kManaged;
   spec::RunState state = spec::RunState::kNotStarted;
   std::string reason;  // a sentence: why it is in this state
@@ -33,6 +34,7 @@ struct Run {
   std::string display_name;
   std::string description;
   std::string submitter;  // the token's name
+  std::string user_id;    // as an MLflow client gave it
   std::string compute_target;
   std::optional<Digest> snapshot;
   std::string definition_json;   // spec::ToJson(RunDefinition); empty for tracked runs
@@ -57,6 +59,7 @@ struct NewRun {
   std::string display_name;
   std::string description;
   std::string submitter;
+  std::string user_id;
   std::string compute_target;
   std::optional<Digest> snapshot;
   std::string definition_json;
@@ -107,6 +110,9 @@ class Runs {
 
   Result<Run> Get(const RunId& id) const;  // deleted ones too
   Result<Run> Get(RunKey key) const;
+  // The parameters of several runs, in the order of `runs`.
+  Result<std::vector<std::map<std::string, std::string>>> Params(
+      const std::vector<RunKey>& runs) const;
   // Pages and children come without their definition_json: lists never show it.
   Result<RunPage> Search(const RunSearch& search) const;
   Result<std::vector<Run>> Active() const;  // managed and not final, oldest first: for recovery
@@ -127,8 +133,8 @@ class Runs {
   Status RemoveTag(RunKey key, const std::string& tag);
   // Adding works, the same value again is fine, another value is kConflict.
   Status AddProperties(RunKey key, const std::map<std::string, std::string>& properties);
-  // Active <-> archived, any -> deleted, deleted -> active (until gc). A run that is not final
-  // cannot be deleted.
+  // Active <-> archived, any -> deleted, deleted -> active (until gc). A managed run that is not
+  // final cannot be deleted.
   Status SetLifecycle(RunKey key, spec::Lifecycle lifecycle);
   Result<std::map<spec::RunState, std::int64_t>> CountActive() const;
 

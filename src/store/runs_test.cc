@@ -64,7 +64,7 @@ TEST_F(RunsTest, ASnapshotThatWasCollectedIsAskedForAgain) {
 }
 
 TEST_F(RunsTest, NumbersCountWithinAnExperiment) {
-  const Experiment other = ROOST_VALUE(store->experiments().Create("other", "", {}));
+  const Experiment other = ROOST_VALUE(store->experiments().Create({.name = "other"}));
   EXPECT_EQ(Add("a").number, 1);
   NewRun in_other = RunOf("b");
   in_other.experiment = other.id;

@@ -51,8 +51,9 @@ TEST_F(StoreTest, TheFolderMayBeMovedWhileTheServerIsStopped) {
 TEST_F(StoreTest, ExperimentsHaveUniqueNamesAndTheDefaultOneIsThere) {
   Experiments& experiments = store->experiments();
   EXPECT_EQ(ROOST_VALUE(experiments.GetByName("Default")).id, ExperimentId(0));
-  const Experiment made = ROOST_VALUE(experiments.Create("cifar", "images", {{"team", "a"}}));
-  EXPECT_ERROR(experiments.Create("cifar", "", {}), ErrorCode::kConflict, "'cifar'");
+  const Experiment made = ROOST_VALUE(
+      experiments.Create({.name = "cifar", .description = "images", .tags = {{"team", "a"}}}));
+  EXPECT_ERROR(experiments.Create({.name = "cifar"}), ErrorCode::kConflict, "'cifar'");
   EXPECT_EQ(ROOST_VALUE(experiments.GetOrCreate("cifar")).id, made.id);
   const Experiment other = ROOST_VALUE(experiments.GetOrCreate("digits"));
   EXPECT_NE(other.id, made.id);
@@ -85,16 +86,17 @@ TEST_F(StoreTest, ExperimentsHaveUniqueNamesAndTheDefaultOneIsThere) {
 
 TEST_F(StoreTest, RunsFollowTheirExperimentIntoDeletionAndBack) {
   Experiments& experiments = store->experiments();
-  const ExperimentId id = ROOST_VALUE(experiments.Create("doomed", "", {})).id;
-  const auto add = [&](const std::string& name) {
-    NewRun run = RunOf(name, spec::RunKind::kTracked);
+  const ExperimentId id = ROOST_VALUE(experiments.Create({.name = "doomed"})).id;
+  const auto add = [&](const std::string& name, spec::RunKind kind = spec::RunKind::kTracked) {
+    NewRun run = RunOf(name, kind);
     run.experiment = id;
     return Add(run);
   };
-  const RunRow running = add("running");
+  add("running");  // its client may never say that it is over
+  const RunRow waiting = add("waiting", spec::RunKind::kManaged);
   EXPECT_ERROR(experiments.SetLifecycle(id, Lifecycle::kDeleted), ErrorCode::kConflict,
-               "'running'");
-  Finish(running);
+               "'waiting'");
+  EXPECT_OK(store->runs().MoveState(waiting.key, {spec::RunState::kCanceled, "over", {}, 0}));
   for (int i = 0; i < 250; ++i) Finish(add("run" + std::to_string(i)));  // more than one step
   EXPECT_OK(store->runs().SetLifecycle(Get("run0").key, Lifecycle::kArchived));
   EXPECT_OK(store->runs().SetLifecycle(Get("run1").key, Lifecycle::kDeleted));
@@ -120,7 +122,7 @@ TEST_F(StoreTest, RunsFollowTheirExperimentIntoDeletionAndBack) {
 }
 
 TEST_F(StoreTest, ADeletionThatAStopCutOffIsFinishedAtTheNextStart) {
-  const ExperimentId id = ROOST_VALUE(store->experiments().Create("doomed", "", {})).id;
+  const ExperimentId id = ROOST_VALUE(store->experiments().Create({.name = "doomed"})).id;
   NewRun run = RunOf("a");
   run.experiment = id;
   Finish(Add(run));

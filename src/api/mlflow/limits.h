@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace roost::api::mlflow {
+
+// MLflow's limits, in characters.
+inline constexpr std::size_t kMaxKey = 250;
+inline constexpr std::size_t kMaxParamValue = 6000;
+inline constexpr std::size_t kMaxTagValue = 8000;
+inline constexpr std::size_t kMaxExperimentName = 500;
+inline constexpr std::size_t kMaxExperimentTagValue = 5000;
+inline constexpr std::size_t kMaxArtifactLocation = 2048;
+
+std::size_t CountCharacters(std::string_view utf8);
+// The first `count` characters.
+std::string CutTo(std::string text, std::size_t count);
+
+// "'<path>' exceeds the maximum length of N characters"
+Status CheckLength(std::string_view path, std::string_view text, std::size_t most);
+// A name of a metric, parameter or tag: its characters, its length, and that it is no path to
+// somewhere else. `path` names it in errors ("params[3].key").
+Status CheckKey(std::string_view path, const std::string& key);
+
+}  // namespace roost::api::mlflow

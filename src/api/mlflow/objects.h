@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/mlflow/call.h"
+#include "store/metrics.h"
+
+namespace roost::api::mlflow {
+
+// Roost's rows in MLflow's words.
+
+// RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
+std::string_view StatusOf(spec::RunState state);
+std::optional<spec::RunState> StateOf(std::string_view status);
+// "active" or "deleted"; what is archived is active.
+std::string_view StageOf(spec::Lifecycle lifecycle);
+
+std::int64_t Milliseconds(Micros time);
+Micros FromMilliseconds(std::int64_t time);  // never 0, which means "not given" in the store
+// Infinities are the largest doubles, NaN is a text.
+Answer NumberOf(double value);
+
+// Where the files of an experiment's and of a run's lie, as clients address them.
+std::string ArtifactLocationOf(const store::Experiment& experiment);
+std::string ArtifactUriOf(const store::Run& run);
+
+Answer ExperimentObject(const store::Experiment& experiment);
+Answer RunInfo(const store::Run& run);
+// All tags that MLflow's clients see: those that Roost keeps as columns too, sorted by key.
+std::map<std::string, std::string> TagsOf(const store::Run& run);
+Answer PairList(const std::map<std::string, std::string>& pairs);
+Answer MetricObject(const std::string& name, const store::StoredPoint& point);
+// Runs with their data: each table is read once for all of them.
+Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<store::Run>& runs);
+Result<Answer> RunObject(Services& services, const store::Run& run);
+
+}  // namespace roost::api::mlflow

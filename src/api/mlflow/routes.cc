@@ -1,0 +1,90 @@
+#include "api/mlflow/routes.h"
+
+#include <deque>
+#include <string>
+
+#include "api/mlflow/handlers.h"
+
+namespace roost::api::mlflow {
+namespace {
+
+using enum Method;
+
+class Table {
+ public:
+  // A call of the API: below both prefixes.
+  void Call(Method method, std::string_view path, Route::Blocking handler) {
+    for (const char* prefix : {"/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/"}) {
+      Add(method, std::string(prefix) + std::string(path)).blocking = handler;
+    }
+  }
+  void Logging(std::string_view path, Route::Async handler) {
+    for (const char* prefix : {"/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/"}) {
+      Add(kPost, std::string(prefix) + std::string(path)).async = handler;
+    }
+  }
+  // A path as it stands.
+  Route& Add(Method method, std::string pattern, Access access = Access::kShared) {
+    Route route;
+    route.method = method;
+    route.pattern = Keep(std::move(pattern));
+    route.access = access;
+    route.surface = Surface::kMlflow;
+    routes_.push_back(std::move(route));
+    return routes_.back();
+  }
+  std::vector<Route> Take() { return std::move(routes_); }
+
+ private:
+  // Patterns are views; their texts live as long as the program.
+  static std::string_view Keep(std::string pattern) {
+    static std::deque<std::string> patterns;
+    return patterns.emplace_back(std::move(pattern));
+  }
+
+  std::vector<Route> routes_;
+};
+
+void AddTracking(Table& table) {
+  table.Call(kPost, "experiments/create", Serve<CreateExperiment>);
+  table.Call(kGet, "experiments/get", Serve<GetExperiment>);
+  table.Call(kGet, "experiments/get-by-name", Serve<GetExperimentByName>);
+  table.Call(kPost, "experiments/delete", Serve<DeleteExperiment>);
+  table.Call(kPost, "experiments/restore", Serve<RestoreExperiment>);
+  table.Call(kPost, "experiments/update", Serve<UpdateExperiment>);
+  table.Call(kPost, "experiments/set-experiment-tag", Serve<SetExperimentTag>);
+  table.Call(kPost, "experiments/delete-experiment-tag", Serve<DeleteExperimentTag>);
+
+  table.Call(kPost, "runs/create", Serve<CreateRun>);
+  table.Call(kGet, "runs/get", Serve<GetRun>);
+  table.Call(kPost, "runs/update", Serve<UpdateRun>);
+  table.Call(kPost, "runs/delete", Serve<DeleteRun>);
+  table.Call(kPost, "runs/restore", Serve<RestoreRun>);
+  table.Call(kPost, "runs/delete-tag", Serve<DeleteTag>);
+  table.Logging("runs/log-metric", LogMetric);
+  table.Logging("runs/log-parameter", LogParam);
+  table.Logging("runs/set-tag", SetTag);
+  table.Logging("runs/log-batch", LogBatch);
+
+  table.Call(kGet, "metrics/get-history", GetMetricHistory);
+  table.Call(kGet, "metrics/get-history-bulk", GetMetricHistoryBulk);
+  table.Call(kGet, "metrics/get-history-bulk-interval", GetMetricHistoryBulkInterval);
+}
+
+void AddPlain(Table& table) {
+  table.Add(kGet, "/health", Access::kPublic).blocking = GetHealth;
+  table.Add(kGet, "/version", Access::kPublic).blocking = GetVersion;
+  table.Add(kGet, "/api/3.0/mlflow/server-info").blocking = Serve<GetServerInfo>;
+  table.Add(kGet, "/ajax-api/3.0/mlflow/server-info").blocking = Serve<GetServerInfo>;
+}
+
+}  // namespace
+
+std::vector<Route> MakeRoutes() {
+  Table table;
+  AddTracking(table);
+  AddPlain(table);
+  return table.Take();
+}
+
+}  // namespace roost::api::mlflow

@@ -1,0 +1,145 @@
+#include "api/mlflow/handlers.h"
+#include "api/mlflow/limits.h"
+#include "api/mlflow/objects.h"
+#include "api/mlflow/run_tags.h"
+#include "api/run_access.h"
+#include "engine/engine.h"
+#include "spec/run_definition.h"
+
+// Runs: made, read, moved, deleted and restored.
+namespace roost::api::mlflow {
+namespace {
+
+Result<store::Experiment> ExperimentForRun(Call& call) {
+  ROOST_ASSIGN(const std::string id, call.message.TextOr("experiment_id", "0"));
+  ROOST_ASSIGN(store::Experiment experiment, FindExperiment(call.services, id.empty() ? "0" : id));
+  if (experiment.lifecycle != spec::Lifecycle::kDeleted) return experiment;
+  return Invalid("The experiment " + id +
+                 " must be in the 'active' state. Current state is "
+                 "deleted.");
+}
+
+// The name may come as a field, as a tag, or as both when they agree.
+Result<std::string> ChooseName(const std::string& name, const store::RunLog& log) {
+  if (!log.display_name) return name.empty() ? spec::MakeDisplayName() : name;
+  if (!name.empty() && name != *log.display_name) {
+    return Invalid(
+        "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with "
+        "different values (run_name='" +
+        name + "', mlflow.runName='" + *log.display_name + "').");
+  }
+  return log.display_name->empty() ? spec::MakeDisplayName() : *log.display_name;
+}
+
+// A child keeps its parent as a run; what names no run here stays a tag.
+Status ChooseParent(Call& call, store::RunLog* log, engine::Engine::TrackedRun* run) {
+  if (log->parent_id) {
+    const auto parent = call.store().runs().Get(RunId(*log->parent_id));
+    if (parent && parent->lifecycle != spec::Lifecycle::kDeleted) {
+      run->parent = *log->parent_id;
+    } else {
+      log->tags[log->parent_tag] = *log->parent_id;
+    }
+  }
+  if (!call.http.token.run) return {};
+  // With the token of a run every new run is a child of that run.
+  if (run->parent.empty()) {
+    ROOST_ASSIGN(const store::Run own, call.store().runs().Get(*call.http.token.run));
+    run->parent = own.id.value();
+  }
+  return call.services.run_access.Check(call.http.token, run->parent);
+}
+
+Status MoveTo(Call& call, const store::Run& run, const std::string& status, Micros ended_at) {
+  const std::optional<spec::RunState> state = StateOf(status);
+  if (!state) {
+    return InvalidValue("status", status,
+                        "It must be one of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.");
+  }
+  const auto moved = call.services.engine.ReportStatus(run.id, *state, "", ended_at);
+  if (!moved) return roost::Fail(moved.error());
+  return {};
+}
+
+}  // namespace
+
+Result<Answer> CreateRun(Call& call) {
+  ROOST_ASSIGN(const std::string user, call.message.TextOr("user_id", ""));
+  ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
+  ROOST_ASSIGN(const std::int64_t started, call.message.IntegerOr("start_time", 0));
+  ROOST_ASSIGN(const auto pairs, call.message.Pairs("tags"));
+  ROOST_ASSIGN(store::RunLog log, ReadRunTags(pairs, "tags"));
+  ROOST_ASSIGN(const store::Experiment experiment, ExperimentForRun(call));
+
+  engine::Engine::TrackedRun run;
+  run.experiment = experiment.name;
+  run.id = spec::MakeMlflowRunId();
+  ROOST_ASSIGN(run.display_name, ChooseName(name, log));
+  ROOST_TRY(ChooseParent(call, &log, &run));
+  run.description = log.description.value_or("");
+  run.user_id = user;
+  run.started_at = started == 0 ? 0 : FromMilliseconds(started);
+  run.tags = {log.tags.begin(), log.tags.end()};
+  ROOST_ASSIGN(const store::Runs::Created created,
+               call.services.engine.CreateTracked(run, call.http.token.name));
+  ROOST_ASSIGN(Answer object, RunObject(call.services, created.run));
+  return Answer{{"run", std::move(object)}};
+}
+
+Result<Answer> GetRun(Call& call) {
+  ROOST_ASSIGN(const store::Run run, RequireRun(call));
+  ROOST_ASSIGN(Answer object, RunObject(call.services, run));
+  return Answer{{"run", std::move(object)}};
+}
+
+Result<Answer> UpdateRun(Call& call) {
+  ROOST_ASSIGN(const std::string status, call.message.TextOr("status", ""));
+  ROOST_ASSIGN(const std::int64_t ended, call.message.IntegerOr("end_time", 0));
+  ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
+  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  if (!status.empty()) {
+    ROOST_TRY(MoveTo(call, run, status, ended == 0 ? 0 : FromMilliseconds(ended)));
+  }
+  if (!name.empty()) ROOST_TRY(call.store().runs().SetDisplayName(run.key, name));
+  ROOST_ASSIGN(const store::Run changed, call.store().runs().Get(run.key));
+  return Answer{{"run_info", RunInfo(changed)}};
+}
+
+Result<Answer> DeleteRun(Call& call) {
+  ROOST_TRY(RequireUser(call));
+  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kDeleted));
+  return Answer::object();
+}
+
+Result<Answer> RestoreRun(Call& call) {
+  ROOST_TRY(RequireUser(call));
+  ROOST_ASSIGN(const store::Run run, RequireRun(call));
+  if (run.lifecycle != spec::Lifecycle::kDeleted) {
+    return Invalid("The run " + run.id.value() +
+                   " must be in the 'deleted' state. Current state is active.");
+  }
+  ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kActive));
+  return Answer::object();
+}
+
+Result<Answer> DeleteTag(Call& call) {
+  ROOST_ASSIGN(const std::string key, call.message.RequiredText("key"));
+  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  if (!TagsOf(run).contains(key)) {
+    return Fail(Code::kResourceDoesNotExist,
+                "No tag with name: " + key + " in run with id " + run.id.value());
+  }
+  if (run.tags.contains(key)) {
+    ROOST_TRY(call.store().runs().RemoveTag(run.key, key));
+  } else if (key == kNoteTag) {
+    ROOST_TRY(call.store().runs().SetDescription(run.key, ""));
+  } else if (key == kRunNameTag) {
+    return Invalid("A run always has a name: set another one instead of deleting " + key + ".");
+  } else {
+    return Invalid("A run keeps its parent: " + key + " cannot be deleted.");
+  }
+  return Answer::object();
+}
+
+}  // namespace roost::api::mlflow

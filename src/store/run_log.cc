@@ -1,0 +1,70 @@
+#include "store/run_log.h"
+
+#include "store/database.h"
+#include "store/rows.h"
+#include "store/run_rows.h"
+
+namespace roost::store {
+namespace {
+
+Status WriteParams(Connection& db, RunKey run, const std::string& run_id, const RunLog& log) {
+  ROOST_ASSIGN(Statement add, db.Prepare("INSERT OR IGNORE INTO run_params(run, key, value) "
+                                         "VALUES(?, ?, ?)"));
+  ROOST_ASSIGN(Statement known,
+               db.Prepare("SELECT value FROM run_params WHERE run = ? AND key = ?"));
+  for (const auto& [key, value] : log.params) {
+    ROOST_TRY(add.Bind(1, run.value()).Bind(2, key).Bind(3, value).Run());
+    if (db.Changes() > 0) continue;
+    ROOST_ASSIGN(const bool row, known.Bind(1, run.value()).Bind(2, key).Step());
+    const std::string old = row ? known.Text(0) : "";
+    known.Reset();
+    if (old == value) continue;
+    return Fail(ErrorCode::kConflict, "Changing param values is not allowed. Param with key='" +
+                                          key + "' was already logged with value='" + old +
+                                          "' for run ID='" + run_id +
+                                          "'. Attempted logging new value '" + value + "'.");
+  }
+  return {};
+}
+
+Status WriteTag(Connection& db, RunKey run, const std::string& key, const std::string& value) {
+  ROOST_ASSIGN(Statement put,
+               db.Prepare("INSERT INTO run_tags(run, key, value) VALUES(?, ?, ?) ON CONFLICT(run, "
+                          "key) DO UPDATE SET value = excluded.value"));
+  return put.Bind(1, run.value()).Bind(2, key).Bind(3, value).Run();
+}
+
+Status WriteColumn(Connection& db, RunKey run, std::string_view sql, const std::string& value) {
+  ROOST_ASSIGN(Statement update, db.Prepare(sql));
+  return update.Bind(1, run.value()).Bind(2, value).Run();
+}
+
+Status WriteParent(Connection& db, RunKey run, const std::string& run_id, const RunLog& log) {
+  ROOST_ASSIGN(Statement query,
+               db.Prepare("SELECT 1 FROM runs WHERE id = ? AND lifecycle <> 'deleted'"));
+  ROOST_ASSIGN(const bool there, query.Bind(1, *log.parent_id).Step());
+  if (!there || *log.parent_id == run_id) {
+    return WriteTag(db, run, log.parent_tag, *log.parent_id);
+  }
+  return WriteColumn(db, run, "UPDATE runs SET parent_id = ?2 WHERE key = ?1", *log.parent_id);
+}
+
+}  // namespace
+
+Status WriteRunLog(WriteContext& context, RunKey run, const RunLog& log) {
+  ROOST_ASSIGN(const std::string run_id, RequireNotDeleted(context.db, run));
+  ROOST_TRY(WriteParams(context.db, run, run_id, log));
+  for (const auto& [key, value] : log.tags) ROOST_TRY(WriteTag(context.db, run, key, value));
+  if (log.display_name) {
+    ROOST_TRY(WriteColumn(context.db, run, "UPDATE runs SET display_name = ?2 WHERE key = ?1",
+                          *log.display_name));
+  }
+  if (log.description) {
+    ROOST_TRY(WriteColumn(context.db, run, "UPDATE runs SET description = ?2 WHERE key = ?1",
+                          *log.description));
+  }
+  if (log.parent_id) ROOST_TRY(WriteParent(context.db, run, run_id, log));
+  return context.AddEvent("run_changed", run_id, JsonOf({{"run_id", run_id}}));
+}
+
+}  // namespace roost::store
