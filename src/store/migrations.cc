@@ -283,8 +283,8 @@ CREATE INDEX runs_by_experiment_and_start_time
   ON runs(experiment, ifnull(started_at, created_at), key);
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}, Step{5, kMlflowColumns},
+constexpr std::array kSteps = {Step{2, kEnvironments},      Step{3, kComputeTargets},
+                               Step{4, kDataSchema},        Step{5, kMlflowColumns},
                                Step{6, kLoggedModelSchema}, Step{7, kRunStartTimes}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
