@@ -4,11 +4,11 @@
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/limits.h"
+#include "api/mlflow/logged_model_objects.h"
 #include "api/mlflow/objects.h"
 #include "api/mlflow/registry.h"
 #include "engine/register.h"
 #include "spec/model_source.h"
-#include "store/logged_models.h"
 
 namespace roost::api::mlflow {
 namespace {
@@ -75,9 +75,7 @@ Status TakeFromVersion(Services& services, const spec::RegisteredSource& from,
 // models:/m-... stands for the place of that model's files.
 Status TakePlace(Services& services, const store::LoggedModel& model,
                  store::NewModelVersion* version) {
-  ROOST_ASSIGN(const store::Experiment experiment,
-               services.store.experiments().Get(model.experiment));
-  version->location = ArtifactLocationOf(experiment) + "/models/" + model.id + "/artifacts";
+  ROOST_ASSIGN(version->location, LoggedModelUri(services, model));
   if (version->run_id.empty()) version->run_id = model.source_run_id;
   if (version->logged_model_id.empty()) version->logged_model_id = model.id;
   return {};
@@ -85,7 +83,7 @@ Status TakePlace(Services& services, const store::LoggedModel& model,
 
 Status TakeFromLoggedModel(Services& services, const spec::LoggedModelSource& from,
                            store::NewModelVersion* version) {
-  const auto model = services.store.logged_models().Get(from.id);
+  const auto model = FindLoggedModel(services, from.id);
   const bool must_be_there = spec::IsModelsAddress(version->source);
   if (!model && must_be_there) {
     return CannotFetch(CodeOf(model.error()), version->source, model.error().message);
@@ -132,7 +130,7 @@ Status CheckSource(Services& services, const store::NewModelVersion& version) {
 Status ResolveSource(Services& services, store::NewModelVersion* version) {
   if (!version->logged_model_id.empty()) {
     ROOST_ASSIGN(const store::LoggedModel model,
-                 services.store.logged_models().Get(version->logged_model_id));
+                 FindLoggedModel(services, version->logged_model_id));
     if (version->run_id.empty()) version->run_id = model.source_run_id;
   }
   const spec::ModelSource source = spec::ParseModelSource(version->source);
@@ -152,8 +150,7 @@ Status ResolveSource(Services& services, store::NewModelVersion* version) {
 
 Status TellLoggedModel(Services& services, const store::ModelVersion& version) {
   if (version.logged_model_id.empty()) return {};
-  ROOST_ASSIGN(const store::LoggedModel model,
-               services.store.logged_models().Get(version.logged_model_id));
+  ROOST_ASSIGN(const store::LoggedModel model, FindLoggedModel(services, version.logged_model_id));
   const auto known = model.tags.find(kVersionsTag);
   Answer versions =
       known == model.tags.end() ? Answer::array() : Answer::parse(known->second, nullptr, false);
