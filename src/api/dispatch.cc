@@ -21,12 +21,9 @@ Response AnswerError(const Request& request, const Error& error) {
 }
 
 Error NoRoute(const Request& request) {
-  std::string message = "There is nothing at " + request.path + ".";
-  // MLflow's clients tell a call that is not served from a thing that is not there.
-  if (mlflow::IsMlflowPath(request.path)) {
-    return mlflow::Fail(mlflow::Code::kEndpointNotFound, std::move(message)).value();
-  }
-  return {ErrorCode::kNotFound, std::move(message), {}};
+  const std::string message = "There is nothing at " + request.path + ".";
+  if (!mlflow::IsMlflowPath(request.path)) return {ErrorCode::kNotFound, message, {}};
+  return mlflow::Fail(mlflow::Code::kEndpointNotFound, message).value();
 }
 
 Response NotAllowed(const Request& request, const std::string& allowed) {

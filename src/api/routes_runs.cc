@@ -25,7 +25,7 @@ Result<store::RunSearch> ReadSearch(const Request& request) {
   if (const auto order = request.QueryValue("order_by"); order && !order->empty()) {
     auto parsed = spec::ParseOrderBy(*order);
     if (!parsed) return BadField("order_by", "is not valid: " + parsed.error().message);
-    search.order = std::move(*parsed);
+    search.order.push_back(std::move(*parsed));
   }
   ROOST_ASSIGN(search.lifecycle, QueryLifecycle(request));
   search.parent_id = request.QueryValue("parent").value_or("");

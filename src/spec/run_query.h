@@ -12,7 +12,8 @@ namespace roost::spec {
 // What a filter or an order speaks of. Written as in MLflow: metrics.acc, params.lr, tags.team,
 // attributes.status (`attributes.` may be left out), properties.x; names with other characters in
 // back-ticks or double quotes: metrics.`val/acc`.
-enum class FieldKind { kAttribute, kMetric, kTag, kParam, kProperty };
+// Datasets, which a run took as inputs, are spoken of by MLflow's language alone.
+enum class FieldKind { kAttribute, kMetric, kTag, kParam, kProperty, kDataset };
 
 // The attributes there are: run_id, display_name, status, experiment, created_at, started_at,
 // ended_at, duration_seconds, submitter, compute_target, parent, kind.

@@ -13,7 +13,9 @@ constexpr const char* kInUse =
     "UNION ALL SELECT digest FROM artifacts "
     "UNION ALL SELECT digest FROM model_files "
     "UNION ALL SELECT digest FROM datastore_files "
-    "UNION ALL SELECT digest FROM file_tree_files";
+    "UNION ALL SELECT digest FROM file_tree_files "
+    "UNION ALL SELECT digest FROM logged_model_files "
+    "UNION ALL SELECT digest FROM file_upload_parts";
 
 constexpr const char* kInUseAfterGc =
     "SELECT f.digest FROM snapshots s JOIN snapshot_files f ON f.snapshot = s.key "

@@ -67,11 +67,12 @@ class DataTest : public StoreFixture {
   }
 };
 
-TEST_F(DataTest, AServerBeginsWithTwoDatastores) {
+TEST_F(DataTest, AServerBeginsWithItsOwnDatastores) {
   const auto all = ROOST_VALUE(store->datastores().List());
-  ASSERT_EQ(all.size(), 2U);
-  EXPECT_EQ(all[0].name, "workspaceblobstore");
-  EXPECT_EQ(all[1].name, "workspacefilestore");
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].name, "workspaceartifactstore");
+  EXPECT_EQ(all[1].name, "workspaceblobstore");
+  EXPECT_EQ(all[2].name, "workspacefilestore");
   EXPECT_EQ(ROOST_VALUE(store->datastores().Default()).name, "workspaceblobstore");
   EXPECT_ERROR(store->datastores().Remove("workspacefilestore"), ErrorCode::kConflict, "server");
 }

@@ -84,12 +84,17 @@ class ReferenceWatch {
       "CREATE TEMP TRIGGER gc_on_datastore AFTER INSERT ON main.datastore_files "
       "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
       "CREATE TEMP TRIGGER gc_on_dataset AFTER INSERT ON main.file_tree_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_logged_model AFTER INSERT ON main.logged_model_files "
+      "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;"
+      "CREATE TEMP TRIGGER gc_on_upload_part AFTER INSERT ON main.file_upload_parts "
       "BEGIN INSERT OR IGNORE INTO gc_named VALUES(new.digest); END;";
   static constexpr const char* kDrop =
       "DROP TRIGGER IF EXISTS temp.gc_on_snapshot; DROP TRIGGER IF EXISTS temp.gc_on_artifact;"
       "DROP TRIGGER IF EXISTS temp.gc_on_artifact_change;"
       "DROP TRIGGER IF EXISTS temp.gc_on_model; DROP TRIGGER IF EXISTS temp.gc_on_datastore;"
-      "DROP TRIGGER IF EXISTS temp.gc_on_dataset; DROP TABLE IF EXISTS temp.gc_named;";
+      "DROP TRIGGER IF EXISTS temp.gc_on_dataset; DROP TRIGGER IF EXISTS temp.gc_on_logged_model;"
+      "DROP TRIGGER IF EXISTS temp.gc_on_upload_part; DROP TABLE IF EXISTS temp.gc_named;";
 
   Database& database_;
 };

@@ -2,7 +2,9 @@
 
 #include "store/data_schema.h"
 #include "store/database.h"
+#include "store/logged_model_schema.h"
 #include "store/metric_schema.h"
+#include "store/model_schema.h"
 
 namespace roost::store {
 namespace {
@@ -274,8 +276,18 @@ ALTER TABLE experiments ADD COLUMN artifact_location TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}, Step{5, kMlflowColumns}};
+// When a run started, or was made as long as it has not: the order in which MLflow's clients list
+// the runs of an experiment, and of several.
+constexpr const char* kRunStartTimes = R"sql(
+CREATE INDEX runs_by_start_time ON runs(ifnull(started_at, created_at), key);
+CREATE INDEX runs_by_experiment_and_start_time
+  ON runs(experiment, ifnull(started_at, created_at), key);
+)sql";
+
+constexpr std::array kSteps = {Step{2, kEnvironments},       Step{3, kComputeTargets},
+                               Step{4, kDataSchema},         Step{5, kMlflowColumns},
+                               Step{6, kLoggedModelSchema},  Step{7, kRunStartTimes},
+                               Step{8, kModelRegistrySchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

@@ -11,8 +11,13 @@
 namespace roost::store {
 namespace {
 
-// A page that is not full yet is given as it is after so many candidates: some 20 ms.
+// With one key, a page that is not full yet is given as it is after so many candidates: some 20 ms.
 constexpr std::int64_t kCandidateBudget = 8'000;
+// With several, pages are always full: then a walk is given up for sorting what an index lists, if
+// that is not more than this, or goes on. A page takes this many candidates for each of its runs
+// before that is thought of.
+constexpr std::int64_t kMostWorthSorting = 50'000;
+constexpr std::int64_t kFairShare = 4;
 
 // How many candidates of an index are worth being sorted. Walking the order's index costs about
 // (limit * runs / matches) look-ups, driving from a filter's index costs as many as it lists: they
@@ -23,39 +28,35 @@ std::int64_t WorthSorting(int limit, std::int64_t runs) {
 }
 
 Result<std::int64_t> CountAtMost(Connection& db, const Driver& driver, std::int64_t most) {
-  SqlText sql{"SELECT count(*) FROM (SELECT 1 FROM " + driver.source + " WHERE ", {}};
-  sql.Add(driver.where).Add(" LIMIT ?)").With(most);
+  SqlText sql{"SELECT count(*) FROM (SELECT 1 FROM ", {}};
+  sql.Add(driver.source).Add(" WHERE ").Add(driver.where).Add(" LIMIT ?)").With(most);
   ROOST_ASSIGN(Statement query, PrepareSearch(db, sql));
   ROOST_TRY(query.Step());
   return query.Int(0);
 }
 
-Position ReadPosition(const Statement& row, int rank_column, Rank rank, bool is_text) {
-  Position position;
-  position.rank = rank;
-  position.key = row.Int(0);
-  if (rank != Rank::kValue || row.IsNull(rank_column)) return position;
-  if (is_text) {
-    position.value = row.Text(rank_column);
-  } else {
-    position.value = row.Real(rank_column);
-  }
-  return position;
-}
-
 class Search {
  public:
   Search(Connection& db, const RunSearch& search, Micros now)
-      : db_(db), search_(search), now_(now), limit_(std::max(search.limit, 1)) {}
+      : db_(db),
+        search_(search),
+        now_(now),
+        limit_(static_cast<std::size_t>(std::max(search.limit, 1))) {}
 
   Result<RunPage> Run() {
+    std::optional<Position> after;
     if (!search_.page_token.empty()) {
-      ROOST_ASSIGN(after_, ReadPageToken(search_));
+      ROOST_ASSIGN(after, ReadPageToken(search_));
     }
-    ROOST_ASSIGN(sql_, TranslateSearch(db_, search_, now_));
-    ROOST_ASSIGN(order_, SearchOrder::Make(db_, search_.order, now_));
-    is_text_ = OrdersByText();
-    ROOST_TRY(Find());
+    ROOST_ASSIGN(const SearchSql sql, TranslateSearch(db_, search_, now_));
+    ROOST_ASSIGN(order_, SearchOrder::Make(db_, search_.order, OnlyExperiment(), now_));
+    ROOST_ASSIGN(const std::int64_t runs, CountRunsRoughly());
+    worth_sorting_ = WorthSorting(search_.limit, runs);
+    ROOST_TRY(Find(0, sql, after ? &*after : nullptr));
+    if (found_.size() > limit_) {
+      found_.pop_back();
+      continue_after_ = found_.back();
+    }
 
     std::vector<RunKey> keys;
     for (const Position& position : found_) keys.emplace_back(position.key);
@@ -66,37 +67,9 @@ class Search {
   }
 
  private:
-  bool OrdersByText() const {
-    if (!search_.order) return false;
-    if (search_.order->field.kind == spec::FieldKind::kMetric) return false;
-    if (search_.order->field.kind != spec::FieldKind::kAttribute) return true;
-    const auto attribute = FindAttribute(search_.order->field.name);
-    return attribute && attribute->type == FieldType::kText;
-  }
-
-  // The plan: from the most selective index when it lists few runs, else along the order.
-  Status Find() {
-    ROOST_ASSIGN(const std::int64_t runs, CountRunsRoughly());
-    const std::int64_t worth_sorting = WorthSorting(limit_, runs);
-    const Driver* best = nullptr;
-    const Driver* best_in_key_order = nullptr;
-    std::int64_t fewest = worth_sorting + 1;
-    std::int64_t fewest_in_key_order = std::numeric_limits<std::int64_t>::max();
-    for (const Driver& driver : sql_.drivers) {
-      ROOST_ASSIGN(const std::int64_t count, CountAtMost(db_, driver, worth_sorting + 1));
-      if (count < fewest) {
-        fewest = count;
-        best = &driver;
-      }
-      if (driver.in_key_order && count < fewest_in_key_order) {
-        fewest_in_key_order = count;
-        best_in_key_order = &driver;
-      }
-    }
-    if (best != nullptr) return Sort(*best);
-    if (order_.IsByAge() && best_in_key_order != nullptr) return WalkDriver(*best_in_key_order);
-    if (order_.CanWalk()) return Walk(order_.Stretches(after_));
-    return Sort(best_in_key_order != nullptr ? *best_in_key_order : AllRuns());
+  std::optional<ExperimentId> OnlyExperiment() const {
+    if (!search_.experiment_ids || search_.experiment_ids->size() != 1) return std::nullopt;
+    return search_.experiment_ids->front();
   }
 
   // Keys are given in order and few are ever removed.
@@ -106,98 +79,231 @@ class Search {
     return query.Int(0);
   }
 
-  static Driver AllRuns() { return {"runs d", SqlText{"1", {}}, "d.key", true}; }
+  // One more than the page, which tells whether there is another page; or cut off.
+  bool IsDone() const { return found_.size() > limit_ || continue_after_.has_value(); }
+  bool IsLast(std::size_t level) const { return level + 1 >= order_.Keys().size(); }
+
+  // --- The plan ---
+
+  // Adds the runs of `sql` that come behind `after`. They are alike in the keys before `level`.
+  // From the most selective index when it lists few runs, else along the order.
+  Status Find(std::size_t level, const SearchSql& sql, const Position* after) {
+    ROOST_ASSIGN(const Driver* const best, Fewest(sql, worth_sorting_));
+    if (best != nullptr) return Sort(*best, sql, after);
+    const auto in_key_order = std::find_if(sql.drivers.begin(), sql.drivers.end(),
+                                           [](const Driver& each) { return each.in_key_order; });
+    const Driver* const by_age = in_key_order == sql.drivers.end() ? nullptr : &*in_key_order;
+    const bool is_by_age = level == order_.Keys().size();
+    if (is_by_age && by_age != nullptr) {
+      return WalkRows(ByAge(by_age->source, by_age->where, by_age->key), level, sql, after);
+    }
+    if (!is_by_age && !order_.Keys()[level].CanWalk()) {
+      return Sort(by_age != nullptr ? *by_age : AllRuns(), sql, after);
+    }
+    return MayBeShort() ? WalkLevel(level, sql, after) : WalkOrSort(level, sql, after);
+  }
+
+  // The driver that lists the fewest candidates; none if all list more than `most`.
+  Result<const Driver*> Fewest(const SearchSql& sql, std::int64_t most) {
+    const Driver* best = nullptr;
+    for (const Driver& driver : sql.drivers) {
+      ROOST_ASSIGN(const std::int64_t count, CountAtMost(db_, driver, most + 1));
+      if (count > most) continue;
+      best = &driver;
+      most = count - 1;
+    }
+    return best;
+  }
+
+  bool MayBeShort() const { return order_.Keys().size() <= 1; }
+
+  // Along the order; if that takes long, because those that are wanted lie at its end, by sorting
+  // what an index lists.
+  Status WalkOrSort(std::size_t level, const SearchSql& sql, const Position* after) {
+    const std::size_t found_before = found_.size();
+    const std::int64_t budget_before = candidate_budget_;
+    const std::int64_t fair = std::max<std::int64_t>(kCandidateBudget, kFairShare * search_.limit);
+    candidate_budget_ = std::min(budget_before, candidates_ + fair);
+    ROOST_TRY(WalkLevel(level, sql, after));
+    const bool gave_up = gave_up_ && candidate_budget_ < budget_before;
+    candidate_budget_ = budget_before;
+    if (!gave_up) return {};
+    gave_up_ = false;
+    found_.resize(found_before);
+    ROOST_ASSIGN(const Driver* const best, Fewest(sql, kMostWorthSorting));
+    return best != nullptr ? Sort(*best, sql, after) : WalkLevel(level, sql, after);
+  }
+
+  static Driver AllRuns() { return {{"runs d", {}}, SqlText{"1", {}}, "d.key", true}; }
+
+  static Stretch ByAge(const SqlText& source, const SqlText& where, const std::string& key) {
+    Stretch stretch;
+    stretch.source = source;
+    stretch.where = where;
+    stretch.key = key;
+    stretch.order_by = key + " DESC";
+    stretch.value = "NULL";
+    return stretch;
+  }
 
   // --- Along an index that has the order: stops as soon as the page is full. ---
 
-  Status WalkDriver(const Driver& driver) {
-    Stretch stretch;
-    stretch.source = driver.source;
-    stretch.where = driver.where;
-    if (after_) stretch.where.Add(" AND " + driver.key + " < ?").With(after_->key);
-    stretch.order_by = driver.key + " DESC";
-    stretch.key = driver.key;
-    stretch.value = "NULL";
-    return Walk({stretch});
-  }
-
-  Status Walk(const std::vector<Stretch>& stretches) {
-    for (const Stretch& stretch : stretches) {
-      ROOST_ASSIGN(const bool goes_on, WalkStretch(stretch));
-      if (!goes_on) return {};
+  Status WalkLevel(std::size_t level, const SearchSql& sql, const Position* after) {
+    if (level == order_.Keys().size())
+      return WalkRows(ByAge({"runs w", {}}, {"1", {}}, "w.key"), level, sql, after);
+    const OrderKey& key = order_.Keys()[level];
+    const SortValue* from = after != nullptr ? &after->values[level] : nullptr;
+    if (from == nullptr || from->rank == Rank::kValue) {
+      if (from != nullptr) ROOST_TRY(FindEqual(level, sql, *from, after));
+      if (!IsOver()) ROOST_TRY(WalkValues(level, sql, from));
+    }
+    for (const Rank rank : {Rank::kNan, Rank::kMissing}) {
+      const bool exists = rank == Rank::kNan ? key.HasNan() : key.MayBeMissing();
+      if (!exists || IsOver() || (from != nullptr && from->rank > rank)) continue;
+      ROOST_TRY(FindEqual(level, sql, {rank, {}},
+                          from != nullptr && from->rank == rank ? after : nullptr));
     }
     return {};
   }
 
-  // The test is a column and not a condition, so that refused candidates are counted too.
-  Result<bool> WalkStretch(const Stretch& stretch) {
-    SqlText sql{"SELECT " + stretch.key + ", " + stretch.value + ", CASE WHEN ", {}};
-    if (!stretch.test.text.empty()) sql.Add(stretch.test).Add(" AND ");
-    sql.Add(sql_.test).Add(" THEN 1 ELSE 0 END FROM " + stretch.source);
-    sql.Add(" CROSS JOIN runs r ON r.key = " + stretch.key + " WHERE ").Add(stretch.where);
-    sql.Add(" ORDER BY " + stretch.order_by);
-    ROOST_ASSIGN(Statement query, PrepareSearch(db_, sql));
+  bool IsOver() const { return IsDone() || gave_up_; }
+
+  // Those with just this value, in the order of the keys behind.
+  Status FindEqual(std::size_t level, const SearchSql& sql, const SortValue& value,
+                   const Position* after) {
+    const OrderKey& key = order_.Keys()[level];
+    if (IsLast(level)) return WalkRows(key.Equals(value), level, sql, after);
+    Restriction restriction = key.Restrict(value);
+    SearchSql restricted = sql;
+    restricted.test.Add(" AND ").Add(restriction.test);
+    if (restriction.driver) restricted.drivers.push_back(*std::move(restriction.driver));
+    return Find(level + 1, restricted, after);
+  }
+
+  // Those with a value, or with one behind `from`.
+  Status WalkValues(std::size_t level, const SearchSql& sql, const SortValue* from) {
+    const OrderKey& key = order_.Keys()[level];
+    if (IsLast(level)) return WalkRows(key.Values(from), level, sql, nullptr);
+    std::optional<SortValue> behind;
+    if (from != nullptr) behind = *from;
+    while (true) {
+      ROOST_ASSIGN(const auto large, WalkGroups(level, sql, behind ? &*behind : nullptr));
+      if (!large || IsOver()) return {};
+      ROOST_TRY(FindEqual(level, sql, *large, nullptr));
+      if (IsOver()) return {};
+      behind = large;
+    }
+  }
+
+  Result<Statement> PrepareWalk(const Stretch& stretch, std::size_t level, const SearchSql& sql) {
+    // The test is a column and not a condition, so that refused candidates are counted too.
+    SqlText text{"SELECT CASE WHEN ", {}};
+    if (!stretch.test.text.empty()) text.Add(stretch.test).Add(" AND ");
+    text.Add(sql.test).Add(" THEN 1 ELSE 0 END, ").Add(order_.ColumnsAlong(stretch, level));
+    text.Add(" FROM ").Add(stretch.source).Add(" CROSS JOIN runs r ON r.key = " + stretch.key);
+    text.Add(order_.Joins(level)).Add(" WHERE ").Add(stretch.where);
+    return PrepareSearch(db_, text.Add(" ORDER BY " + stretch.order_by));
+  }
+
+  // A stretch whose ties are in their order already.
+  Status WalkRows(Stretch stretch, std::size_t level, const SearchSql& sql, const Position* after) {
+    if (after != nullptr) stretch.where.Add(" AND " + stretch.key + " < ?").With(after->key);
+    ROOST_ASSIGN(Statement query, PrepareWalk(stretch, level, sql));
     while (true) {
       ROOST_ASSIGN(const bool row, query.Step());
-      if (!row) return true;
-      const bool is_wanted = query.Int(2) != 0;
-      const bool is_full = static_cast<int>(found_.size()) == limit_;
-      if (is_wanted && is_full) {
-        continue_after_ = found_.back();
-        return false;
-      }
-      if (is_wanted) found_.push_back(ReadPosition(query, 1, stretch.rank, is_text_));
-      if (++candidates_ < kCandidateBudget || found_.empty()) continue;
-      continue_after_ = ReadPosition(query, 1, stretch.rank, is_text_);
-      return false;
+      if (!row) return {};
+      if (query.Int(0) != 0) found_.push_back(order_.Read(query, 1));
+      if (IsDone() || IsTooLong()) return {};
+      if (!MayBeShort() || ++short_page_candidates_ < kCandidateBudget || found_.empty()) continue;
+      continue_after_ = order_.Read(query, 1);
+      return {};
     }
+  }
+
+  bool IsTooLong() {
+    gave_up_ = ++candidates_ > candidate_budget_;
+    return gave_up_;
+  }
+
+  // A stretch of values; runs of one value are put into the order of the keys behind. A value that
+  // very many runs have is given back instead.
+  Result<std::optional<SortValue>> WalkGroups(std::size_t level, const SearchSql& sql,
+                                              const SortValue* from) {
+    ROOST_ASSIGN(Statement query, PrepareWalk(order_.Keys()[level].Values(from), level, sql));
+    std::vector<Position> group;
+    std::optional<SortValue> value;
+    std::int64_t candidates = 0;
+    while (true) {
+      ROOST_ASSIGN(const bool row, query.Step());
+      if (!row) break;
+      Position position = order_.Read(query, 1);
+      if (value != position.values[level]) {
+        AddGroup(&group);
+        if (IsDone()) return std::nullopt;
+        value = position.values[level];
+        candidates = 0;
+      }
+      if (IsTooLong()) return std::nullopt;
+      if (++candidates > worth_sorting_) return value;
+      if (query.Int(0) != 0) group.push_back(std::move(position));
+    }
+    AddGroup(&group);
+    return std::nullopt;
+  }
+
+  void AddGroup(std::vector<Position>* group) {
+    std::sort(group->begin(), group->end(),
+              [this](const Position& a, const Position& b) { return order_.IsBefore(a, b); });
+    for (Position& position : *group) {
+      if (found_.size() <= limit_) found_.push_back(std::move(position));
+    }
+    group->clear();
   }
 
   // --- From any list of candidates: all that come after the position, the first ones kept. ---
 
-  Status Sort(const Driver& driver) {
-    SqlText sql{"SELECT r.key, ", {}};
-    sql.Add(order_.RankAndValue()).Add(" FROM " + driver.source + " CROSS JOIN runs r ON r.key = ");
-    sql.Add(driver.key).Add(order_.Join()).Add(" WHERE ").Add(driver.where);
-    sql.Add(" AND ").Add(sql_.test);
-    ROOST_ASSIGN(Statement query, PrepareSearch(db_, sql));
+  Status Sort(const Driver& driver, const SearchSql& sql, const Position* after) {
+    SqlText text{"SELECT ", {}};
+    text.Add(order_.Columns()).Add(" FROM ").Add(driver.source);
+    text.Add(" CROSS JOIN runs r ON r.key = " + driver.key).Add(order_.Joins());
+    text.Add(" WHERE ").Add(driver.where).Add(" AND ").Add(sql.test);
+    ROOST_ASSIGN(Statement query, PrepareSearch(db_, text));
     const auto is_before = [this](const Position& a, const Position& b) {
       return order_.IsBefore(a, b);
     };
-    // A heap of the best so far, the worst of them in front; one more than the page tells whether
-    // there is another page.
+    // A heap of the best so far, the worst of them in front.
+    const std::size_t wanted = limit_ + 1 - found_.size();
+    std::vector<Position> best;
     while (true) {
       ROOST_ASSIGN(const bool row, query.Step());
       if (!row) break;
-      Position position = ReadPosition(
-          query, 2, static_cast<Rank>(std::min<std::int64_t>(query.Int(1), 2)), is_text_);
-      if (after_ && !is_before(*after_, position)) continue;
-      const bool is_full = static_cast<int>(found_.size()) > limit_;
-      if (is_full && !is_before(position, found_.front())) continue;
-      found_.push_back(std::move(position));
-      std::push_heap(found_.begin(), found_.end(), is_before);
+      Position position = order_.Read(query, 0);
+      if (after != nullptr && !is_before(*after, position)) continue;
+      const bool is_full = best.size() == wanted;
+      if (is_full && !is_before(position, best.front())) continue;
+      best.push_back(std::move(position));
+      std::push_heap(best.begin(), best.end(), is_before);
       if (!is_full) continue;
-      std::pop_heap(found_.begin(), found_.end(), is_before);
-      found_.pop_back();
+      std::pop_heap(best.begin(), best.end(), is_before);
+      best.pop_back();
     }
-    std::sort_heap(found_.begin(), found_.end(), is_before);
-    if (static_cast<int>(found_.size()) <= limit_) return {};
-    found_.pop_back();
-    continue_after_ = found_.back();
+    std::sort_heap(best.begin(), best.end(), is_before);
+    std::move(best.begin(), best.end(), std::back_inserter(found_));
     return {};
   }
 
   Connection& db_;
   const RunSearch& search_;
   const Micros now_;
-  const int limit_;
-  SearchSql sql_;
+  const std::size_t limit_;
+  std::int64_t worth_sorting_ = 0;
   SearchOrder order_;
-  bool is_text_ = false;
-  std::optional<Position> after_;
   std::vector<Position> found_;
   std::optional<Position> continue_after_;
+  std::int64_t short_page_candidates_ = 0;
   std::int64_t candidates_ = 0;
+  std::int64_t candidate_budget_ = std::numeric_limits<std::int64_t>::max();
+  bool gave_up_ = false;  // the budget is used up
 };
 
 }  // namespace

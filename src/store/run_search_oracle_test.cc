@@ -180,7 +180,7 @@ class RunSearchOracleTest : public RunSearchTest {
         found.push_back(&run);
       }
     }
-    const bool descending = query.search.order && query.search.order->descending;
+    const bool descending = !query.search.order.empty() && query.search.order[0].descending;
     const auto rank = [&](const OracleRun& run) {
       const auto value = query.value(run);
       if (!value) return 2;

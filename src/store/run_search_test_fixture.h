@@ -13,7 +13,7 @@ class RunSearchTest : public StoreFixture {
   static RunSearch Where(const std::string& filter, const std::string& order = "") {
     RunSearch search;
     search.filter = ROOST_VALUE(spec::ParseFilter(filter));
-    if (!order.empty()) search.order = ROOST_VALUE(spec::ParseOrderBy(order));
+    if (!order.empty()) search.order = {ROOST_VALUE(spec::ParseOrderBy(order))};
     return search;
   }
   std::vector<std::string> Ids(const RunSearch& search) {

@@ -75,10 +75,12 @@ struct Move {
   std::string reason;
   std::optional<std::string> error_json;
   Micros at = 0;  // 0: now
+  // Keeps `at` as it is, also when it lies before the run's start: a client's word.
+  bool keeps_time = false;
 };
 
 // May hold fewer runs than asked for while there are more: a page that would take long to fill is
-// given as it is. None is empty, except perhaps the last one.
+// given as it is, unless the order has several keys. None is empty, except perhaps the last one.
 struct RunPage {
   std::vector<Run> runs;
   std::string next_page_token;  // empty: no more
@@ -86,9 +88,12 @@ struct RunPage {
 
 struct RunSearch {
   std::vector<std::string> experiments;  // names; empty: all
+  // Beside the names; empty: no run at all.
+  std::optional<std::vector<ExperimentId>> experiment_ids;
   std::vector<spec::Condition> filter;
-  std::optional<spec::OrderBy> order;                                   // none: newest first
+  std::vector<spec::OrderBy> order;                                     // ties: newest first
   std::optional<spec::Lifecycle> lifecycle = spec::Lifecycle::kActive;  // none: all but deleted
+  bool with_deleted = false;                                            // if `lifecycle` is none
   std::string parent_id;                                                // only this run's children
   int limit = 100;
   // Keyset: from next_page_token; another search's token is kInvalidArgument.

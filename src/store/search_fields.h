@@ -12,7 +12,8 @@
 // lists candidates.
 namespace roost::store {
 
-enum class FieldType { kNumber, kTime, kText };
+// Times are compared with microseconds; kMilliseconds are times that are cut to such first.
+enum class FieldType { kNumber, kTime, kMilliseconds, kText };
 
 // The row's columns are named by `alias` ("r.display_name"). Attributes with an index on (column,
 // key) can be walked in their order.
@@ -20,9 +21,12 @@ struct Attribute {
   std::string_view name;
   std::string_view column;  // an expression; '@' stands for the alias and a point
   FieldType type = FieldType::kText;
-  std::string_view index;  // empty: none
+  std::string_view index = {};  // empty: none
   bool may_be_null = false;
+  std::string_view index_in_experiment = {};  // on (experiment, column, key)
 };
+// An index that is not named: the one of a UNIQUE column.
+inline constexpr std::string_view kUnnamedIndex = "?";
 // kInvalidArgument names those that there are.
 Result<Attribute> FindAttribute(const std::string& name);
 // The attribute's expression over `alias`. `now` stands in for the end of what is not over yet.
@@ -38,11 +42,14 @@ Result<std::int64_t> MetricNameId(Connection& db, const std::string& name);
 // A list of candidates, read from an index alone. It may hold runs that the search does not want,
 // but lacks none that it wants.
 struct Driver {
-  std::string source;  // "run_tags d INDEXED BY run_tags_by_value"
+  SqlText source;  // "run_tags d INDEXED BY run_tags_by_value"
   SqlText where;
   std::string key;            // the column with the run's key: "d.run"
   bool in_key_order = false;  // with ORDER BY key, read straight from the index
 };
+
+// What follows the expression of a condition's field: " > ?", " IN (?, ?)"... with the values.
+Result<SqlText> ConditionSql(const spec::Condition& condition, FieldType type);
 
 // What a search asks for, translated: a test of row `r` of `runs`, and the indices that could list
 // candidates for it.

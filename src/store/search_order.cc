@@ -1,96 +1,129 @@
 #include "store/search_order.h"
 
-#include <limits>
+#include <algorithm>
 
 namespace roost::store {
+namespace {
 
-Result<SearchOrder> SearchOrder::Make(Connection& db, const std::optional<spec::OrderBy>& order,
-                                      Micros now) {
-  SearchOrder made;
-  made.rank_and_value_ = SqlText{"0, NULL", {}};
-  if (!order) return made;
+// Every text is at least the empty one; NULL (a tag without a value) is not.
+constexpr const char* kAnyText = " >= ''";
+constexpr const char* kAnyNumber = " > -9e18";
 
-  made.by_age_ = false;
-  made.descending_ = order->descending;
-  switch (order->field.kind) {
+// `=`, `<` or `>` and the value.
+void AddComparison(SqlText* where, const std::string& column, const char* sign,
+                   const SortValue& value) {
+  where->Add(" AND " + column + sign + "?");
+  std::visit(
+      [&](const auto& v) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) where->With(v);
+      },
+      value.value);
+}
+
+}  // namespace
+
+Result<OrderKey> OrderKey::Make(Connection& db, const spec::OrderBy& order, std::size_t index,
+                                std::optional<ExperimentId> experiment, Micros now) {
+  const std::string alias = "o" + std::to_string(index);
+  OrderKey made;
+  made.descending_ = order.descending;
+  switch (order.field.kind) {
     case spec::FieldKind::kMetric: {
-      ROOST_ASSIGN(const std::int64_t name_id, MetricNameId(db, order->field.name));
-      made.SetMetric(name_id);
-      break;
+      ROOST_ASSIGN(const std::int64_t name_id, MetricNameId(db, order.field.name));
+      made.SetMetric(name_id, alias);
+      return made;
     }
     case spec::FieldKind::kAttribute: {
-      ROOST_ASSIGN(const Attribute attribute, FindAttribute(order->field.name));
-      made.SetAttribute(attribute, now);
-      break;
+      ROOST_ASSIGN(const Attribute attribute, FindAttribute(order.field.name));
+      made.SetAttribute(attribute, experiment, now);
+      return made;
     }
     case spec::FieldKind::kTag:
     case spec::FieldKind::kParam:
     case spec::FieldKind::kProperty:
-      made.SetKeyed(order->field.kind, order->field.name);
+      made.SetKeyed(order.field.kind, order.field.name, alias);
+      return made;
+    case spec::FieldKind::kDataset:
       break;
   }
-  return made;
+  return Invalid("order_by", "Runs are not ordered by datasets: a run may have several.");
 }
 
-void SearchOrder::SetMetric(std::int64_t name_id) {
+void OrderKey::SetMetric(std::int64_t name_id, const std::string& alias) {
   has_nan_ = true;
   may_be_missing_ = true;
-  source_ = "metric_summary o INDEXED BY metric_summary_by_last";
-  key_ = "o.run";
-  value_ = "o.last";
-  with_value_ = SqlText{"o.name_id = ? AND o.last_kind = 0", {name_id}};
-  with_nan_ = SqlText{"o.name_id = ? AND o.last_kind = 1 AND o.last IS NULL", {name_id}};
+  source_ = "metric_summary w INDEXED BY metric_summary_by_last";
+  key_ = "w.run";
+  value_ = "w.last";
+  with_value_ = SqlText{"w.name_id = ? AND w.last_kind = 0", {name_id}};
+  with_nan_ = SqlText{"w.name_id = ? AND w.last_kind = 1 AND w.last IS NULL", {name_id}};
   missing_test_ = SqlText{
-      "NOT EXISTS (SELECT 1 FROM metric_summary m WHERE m.run = o.key AND m.name_id = ? AND "
+      "NOT EXISTS (SELECT 1 FROM metric_summary m WHERE m.run = r.key AND m.name_id = ? AND "
       "m.last_kind < 2)",
       {name_id}};
-  join_ = SqlText{" LEFT JOIN metric_summary o ON o.run = r.key AND o.name_id = ?", {name_id}};
-  rank_and_value_ = SqlText{"ifnull(o.last_kind, 2), o.last", {}};
+  join_ = SqlText{" LEFT JOIN metric_summary " + alias + " ON " + alias + ".run = r.key AND " +
+                      alias + ".name_id = ?",
+                  {name_id}};
+  rank_and_value_ = SqlText{"ifnull(" + alias + ".last_kind, 2), " + alias + ".last", {}};
 }
 
-void SearchOrder::SetKeyed(spec::FieldKind kind, const std::string& name) {
+void OrderKey::SetKeyed(spec::FieldKind kind, const std::string& name, const std::string& alias) {
   const std::string table(TableOf(kind));
+  is_text_ = true;
   may_be_missing_ = true;
-  source_ = table + " o INDEXED BY " + std::string(IndexOf(kind));
-  key_ = "o.run";
-  value_ = "o.value";
-  // Every text is at least the empty one; NULL (a tag without a value) is not.
-  with_value_ = SqlText{"o.key = ? AND o.value >= ''", {name}};
+  source_ = table + " w INDEXED BY " + std::string(IndexOf(kind));
+  key_ = "w.run";
+  value_ = "w.value";
+  with_value_ = SqlText{std::string("w.key = ? AND w.value") + kAnyText, {name}};
   missing_test_ = SqlText{"NOT EXISTS (SELECT 1 FROM " + table +
-                              " m WHERE m.run = o.key AND m.key = ? AND m.value IS NOT NULL)",
+                              " m WHERE m.run = r.key AND m.key = ? AND m.value IS NOT NULL)",
                           {name}};
-  join_ = SqlText{" LEFT JOIN " + table + " o ON o.run = r.key AND o.key = ?", {name}};
-  rank_and_value_ = SqlText{"CASE WHEN o.value IS NULL THEN 2 ELSE 0 END, o.value", {}};
+  join_ = SqlText{" LEFT JOIN " + table + " " + alias + " ON " + alias + ".run = r.key AND " +
+                      alias + ".key = ?",
+                  {name}};
+  rank_and_value_ =
+      SqlText{"CASE WHEN " + alias + ".value IS NULL THEN 2 ELSE 0 END, " + alias + ".value", {}};
 }
 
-void SearchOrder::SetAttribute(const Attribute& attribute, Micros now) {
+void OrderKey::SetAttribute(const Attribute& attribute, std::optional<ExperimentId> experiment,
+                            Micros now) {
+  is_text_ = attribute.type == FieldType::kText;
   may_be_missing_ = attribute.may_be_null;
-  const SqlText column = ColumnOf(attribute, "r", now);
+  expression_ = ColumnOf(attribute, "r", now);
   rank_and_value_ = SqlText{"CASE WHEN ", {}};
-  rank_and_value_.Add(column).Add(" IS NULL THEN 2 ELSE 0 END, ").Add(column);
-  if (attribute.index.empty()) return;
+  rank_and_value_.Add(expression_).Add(" IS NULL THEN 2 ELSE 0 END, ").Add(expression_);
+  if (!attribute.index.empty()) SetAttributeIndex(attribute, experiment, now);
+}
 
-  source_ = "runs o INDEXED BY " + std::string(attribute.index);
-  key_ = "o.key";
-  value_ = ColumnOf(attribute, "o", now).text;
-  const bool is_text = attribute.type == FieldType::kText;
-  with_value_ = SqlText{value_ + (is_text ? " >= ''" : " > -9e18"), {}};
+void OrderKey::SetAttributeIndex(const Attribute& attribute, std::optional<ExperimentId> experiment,
+                                 Micros now) {
+  key_ = "w.key";
+  value_ = ColumnOf(attribute, "w", now).text;
+  const std::string any_value = value_ + (is_text_ ? kAnyText : kAnyNumber);
+  if (experiment && !attribute.index_in_experiment.empty()) {
+    source_ = "runs w INDEXED BY " + std::string(attribute.index_in_experiment);
+    with_value_ = SqlText{"w.experiment = ? AND " + any_value, {experiment->value()}};
+  } else {
+    source_ = "runs w";
+    if (attribute.index != kUnnamedIndex) source_ += " INDEXED BY " + std::string(attribute.index);
+    with_value_ = SqlText{any_value, {}};
+  }
   if (!may_be_missing_) return;
   missing_source_ = source_;
   missing_ = SqlText{value_ + " IS NULL", {}};
 }
 
-Stretch SearchOrder::MakeStretch(Rank rank) const {
+Stretch OrderKey::MakeStretch(Rank rank) const {
   Stretch stretch;
   stretch.rank = rank;
   stretch.value = "NULL";
-  if (rank == Rank::kMissing || by_age_) {
-    stretch.source = missing_source_;
+  if (rank == Rank::kMissing) {
+    stretch.source.Add(missing_source_);
     stretch.where = missing_;
     stretch.test = missing_test_;
-    stretch.key = "o.key";
+    stretch.key = "w.key";
   } else {
-    stretch.source = source_;
+    stretch.source.Add(source_);
     stretch.where = rank == Rank::kValue ? with_value_ : with_nan_;
     stretch.key = key_;
   }
@@ -98,55 +131,119 @@ Stretch SearchOrder::MakeStretch(Rank rank) const {
   return stretch;
 }
 
-void SearchOrder::AddValueStretches(const std::optional<Position>& after,
-                                    std::vector<Stretch>* to) const {
-  const auto with = [&](SqlText& where, const Position& position) {
-    std::visit(
-        [&](const auto& value) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-            where.With(value);
-          }
-        },
-        position.value);
-  };
-  if (after) {
-    // The rest of those with the same value, which the index has in the order of their keys.
-    Stretch ties = MakeStretch(Rank::kValue);
-    ties.value = value_;
-    with(ties.where.Add(" AND " + value_ + " = ?"), *after);
-    ties.where.Add(" AND " + key_ + " < ?").With(after->key);
-    to->push_back(std::move(ties));
+Stretch OrderKey::Values(const SortValue* after) const {
+  Stretch stretch = MakeStretch(Rank::kValue);
+  stretch.value = value_;
+  stretch.order_by = value_ + (descending_ ? " DESC, " : " ASC, ") + key_ + " DESC";
+  if (after != nullptr) {
+    AddComparison(&stretch.where, value_, descending_ ? " < " : " > ", *after);
   }
-  Stretch rest = MakeStretch(Rank::kValue);
-  rest.value = value_;
-  rest.order_by = value_ + (descending_ ? " DESC, " : " ASC, ") + key_ + " DESC";
-  if (after) with(rest.where.Add(" AND " + value_ + (descending_ ? " < ?" : " > ?")), *after);
-  to->push_back(std::move(rest));
+  return stretch;
 }
 
-std::vector<Stretch> SearchOrder::Stretches(const std::optional<Position>& after) const {
-  std::vector<Stretch> stretches;
-  const auto add_by_key = [&](Rank rank) {
-    Stretch stretch = MakeStretch(rank);
-    if (after && after->rank == rank) {
-      stretch.where.Add(" AND " + stretch.key + " < ?").With(after->key);
-    }
-    stretches.push_back(std::move(stretch));
-  };
-  if (by_age_) {
-    add_by_key(Rank::kValue);
-    return stretches;
+Stretch OrderKey::Equals(const SortValue& value) const {
+  Stretch stretch = MakeStretch(value.rank);
+  if (value.rank != Rank::kValue) return stretch;
+  stretch.value = value_;
+  AddComparison(&stretch.where, value_, " = ", value);
+  return stretch;
+}
+
+Restriction OrderKey::Restrict(const SortValue& value) const {
+  Restriction restriction;
+  const Stretch stretch = Equals(value);
+  if (!stretch.test.text.empty()) {  // all runs but those with a value: no list of their own
+    restriction.test = stretch.test;
+    return restriction;
   }
-  if (!after || after->rank == Rank::kValue) AddValueStretches(after, &stretches);
-  if (has_nan_ && (!after || after->rank <= Rank::kNan)) add_by_key(Rank::kNan);
-  if (may_be_missing_) add_by_key(Rank::kMissing);
-  return stretches;
+  if (expression_.text.empty()) {
+    restriction.test.Add("EXISTS (SELECT 1 FROM ").Add(stretch.source);
+    restriction.test.Add(" WHERE " + stretch.key + " = r.key AND ");
+    restriction.test.Add(stretch.where).Add(")");
+  } else if (value.rank == Rank::kMissing) {
+    restriction.test.Add(expression_).Add(" IS NULL");
+  } else {
+    restriction.test.Add("1");
+    AddComparison(&restriction.test, expression_.text, " = ", value);
+  }
+  Driver driver;
+  driver.source = stretch.source;
+  driver.where = stretch.where;
+  driver.key = stretch.key;
+  driver.in_key_order = true;
+  restriction.driver = std::move(driver);
+  return restriction;
+}
+
+int OrderKey::Compare(const SortValue& a, const SortValue& b) const {
+  if (a.rank != b.rank) return a.rank < b.rank ? -1 : 1;
+  if (a.value == b.value) return 0;
+  return (a.value < b.value) != descending_ ? -1 : 1;
+}
+
+Result<SearchOrder> SearchOrder::Make(Connection& db, const std::vector<spec::OrderBy>& order,
+                                      std::optional<ExperimentId> experiment, Micros now) {
+  SearchOrder made;
+  for (const spec::OrderBy& each : order) {
+    ROOST_ASSIGN(OrderKey key, OrderKey::Make(db, each, made.keys_.size(), experiment, now));
+    made.keys_.push_back(std::move(key));
+  }
+  return made;
 }
 
 bool SearchOrder::IsBefore(const Position& a, const Position& b) const {
-  if (a.rank != b.rank) return a.rank < b.rank;
-  if (a.value != b.value) return descending_ ? b.value < a.value : a.value < b.value;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    const int order = keys_[i].Compare(a.values[i], b.values[i]);
+    if (order != 0) return order < 0;
+  }
   return a.key > b.key;
+}
+
+SqlText SearchOrder::Columns() const {
+  SqlText columns{"r.key", {}};
+  for (const OrderKey& key : keys_) columns.Add(", ").Add(key.RankAndValue());
+  return columns;
+}
+
+SqlText SearchOrder::ColumnsAlong(const Stretch& stretch, std::size_t level) const {
+  SqlText columns{stretch.key, {}};
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    columns.Add(", ");
+    if (i != level) {
+      columns.Add(keys_[i].RankAndValue());
+    } else {
+      columns.Add(std::to_string(static_cast<int>(stretch.rank)) + ", " + stretch.value);
+    }
+  }
+  return columns;
+}
+
+SqlText SearchOrder::Joins(std::optional<std::size_t> but) const {
+  SqlText joins;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    if (i != but) joins.Add(keys_[i].Join());
+  }
+  return joins;
+}
+
+Position SearchOrder::Read(const Statement& row, int first_column) const {
+  Position position;
+  position.key = row.Int(first_column);
+  position.values.resize(keys_.size());
+  int column = first_column;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    SortValue& value = position.values[i];
+    const std::int64_t rank = row.Int(++column);
+    value.rank = static_cast<Rank>(std::clamp<std::int64_t>(rank, 0, 2));
+    ++column;
+    if (value.rank != Rank::kValue || row.IsNull(column)) continue;
+    if (keys_[i].IsText()) {
+      value.value = row.Text(column);
+    } else {
+      value.value = row.Real(column);
+    }
+  }
+  return position;
 }
 
 }  // namespace roost::store

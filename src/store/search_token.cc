@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <charconv>
+#include <cmath>
 
 #include "base/digest.h"
 #include "base/strings.h"
@@ -17,35 +18,19 @@ void Append(std::string* to, std::string_view text) {
 std::string Canonical(const RunSearch& search) {
   std::string text;
   for (const std::string& experiment : search.experiments) Append(&text, experiment);
-  text += "|";
-  for (const spec::Condition& condition : search.filter) {
-    text += std::to_string(static_cast<int>(condition.field.kind)) + ",";
-    Append(&text, condition.field.name);
-    text += std::to_string(static_cast<int>(condition.comparison));
-    for (const auto& value : condition.values) {
-      if (const auto* number = std::get_if<double>(&value)) {
-        text += "," + std::to_string(std::bit_cast<std::uint64_t>(*number));
-      } else {
-        Append(&text, std::get<std::string>(value));
-      }
-    }
-    text += "&";
+  if (search.experiment_ids) {
+    text += "#";
+    for (const ExperimentId id : *search.experiment_ids) text += std::to_string(id.value()) + ",";
   }
-  text += "|";
-  if (search.order) {
-    text += std::to_string(static_cast<int>(search.order->field.kind)) + ",";
-    Append(&text, search.order->field.name);
-    text += search.order->descending ? "down" : "up";
-  }
-  text += "|";
+  text += "|" + CanonicalSearch(search.filter, search.order);
   if (search.lifecycle) text += spec::ToString(*search.lifecycle);
-  text += "|";
+  text += search.with_deleted ? "+|" : "|";
   Append(&text, search.parent_id);
   return text;
 }
 
-std::string DigestOfSearch(const RunSearch& search) {
-  return DigestOf(Canonical(search)).Hex().substr(0, 16);
+std::string DigestOfSearch(const std::string& canonical) {
+  return DigestOf(canonical).Hex().substr(0, 16);
 }
 
 std::string HexOf(std::string_view bytes) {
@@ -75,56 +60,97 @@ bool ReadHex(std::string_view hex, std::string* to) {
   return true;
 }
 
-// "n" none, "d<bits in hex>" a number, "t<hex>" a text.
-std::string WriteValue(const Position& position) {
-  if (const auto* number = std::get_if<double>(&position.value)) {
+// Behind the rank: "n" none, "d<bits in hex>" a number, "t<hex>" a text.
+std::string WriteValue(const SortValue& value) {
+  const std::string rank = std::to_string(static_cast<int>(value.rank));
+  if (const auto* number = std::get_if<double>(&value.value)) {
     const auto bits = std::bit_cast<std::uint64_t>(*number);
     char text[16];
     const auto [end, error] = std::to_chars(text, text + sizeof text, bits, 16);
-    return "d" + std::string(text, end);
+    return rank + "d" + std::string(text, end);
   }
-  const auto* text = std::get_if<std::string>(&position.value);
-  return text ? "t" + HexOf(*text) : "n";
+  const auto* text = std::get_if<std::string>(&value.value);
+  return rank + (text ? "t" + HexOf(*text) : "n");
 }
 
-bool ReadValue(std::string_view text, Position* position) {
-  if (text == "n") return true;
-  if (text.starts_with("d")) {
+bool ReadValue(std::string_view text, SortValue* value) {
+  int rank = 0;
+  if (text.size() < 2 || !ReadNumber(text.substr(0, 1), 10, &rank)) return false;
+  if (rank < 0 || rank > static_cast<int>(Rank::kMissing)) return false;
+  value->rank = static_cast<Rank>(rank);
+  const std::string_view rest = text.substr(2);
+  const bool has_value = value->rank == Rank::kValue;
+  if (text[1] == 'n') return rest.empty() && !has_value;
+  if (text[1] == 'd') {
     std::uint64_t bits = 0;
-    if (!ReadNumber(text.substr(1), 16, &bits)) return false;
-    position->value = std::bit_cast<double>(bits);
-    return true;
+    if (!ReadNumber(rest, 16, &bits)) return false;
+    value->value = std::bit_cast<double>(bits);
+    return has_value && !std::isnan(std::get<double>(value->value));
   }
-  std::string value;
-  if (!text.starts_with("t") || !ReadHex(text.substr(1), &value)) return false;
-  position->value = std::move(value);
-  return true;
+  std::string words;
+  if (text[1] != 't' || !ReadHex(rest, &words)) return false;
+  value->value = std::move(words);
+  return has_value;
 }
 
 }  // namespace
 
+std::string CanonicalSearch(const std::vector<spec::Condition>& filter,
+                            const std::vector<spec::OrderBy>& order) {
+  std::string text;
+  for (const spec::Condition& condition : filter) {
+    text += std::to_string(static_cast<int>(condition.field.kind)) + ",";
+    Append(&text, condition.field.name);
+    text += std::to_string(static_cast<int>(condition.comparison));
+    for (const auto& value : condition.values) {
+      if (const auto* number = std::get_if<double>(&value)) {
+        text += "," + std::to_string(std::bit_cast<std::uint64_t>(*number));
+      } else {
+        Append(&text, std::get<std::string>(value));
+      }
+    }
+    text += "&";
+  }
+  text += "|";
+  for (const spec::OrderBy& each : order) {
+    text += std::to_string(static_cast<int>(each.field.kind)) + ",";
+    Append(&text, each.field.name);
+    text += each.descending ? "down" : "up";
+  }
+  return text + "|";
+}
+
+std::string WriteToken(const std::string& canonical, const Position& position) {
+  std::string token = DigestOfSearch(canonical) + "." + std::to_string(position.key);
+  for (const SortValue& value : position.values) token += "." + WriteValue(value);
+  return token;
+}
+
+Result<Position> ReadToken(const std::string& token, const std::string& canonical,
+                           std::size_t values) {
+  const std::vector<std::string> parts = Split(token, '.');
+  Position position;
+  bool is_token = parts.size() >= 2 && ReadNumber(parts[1], 10, &position.key);
+  for (std::size_t i = 2; is_token && i < parts.size(); ++i) {
+    is_token = ReadValue(parts[i], &position.values.emplace_back());
+  }
+  if (!is_token) {
+    return Invalid("page_token", "Invalid page token: it is not one that this server has given.");
+  }
+  if (parts[0] != DigestOfSearch(canonical) || position.values.size() != values) {
+    return Invalid("page_token",
+                   "Invalid page token: it belongs to another search. Filter, order and the other "
+                   "parameters must stay the same from page to page.");
+  }
+  return position;
+}
+
 std::string WritePageToken(const RunSearch& search, const Position& position) {
-  return DigestOfSearch(search) + "." + std::to_string(static_cast<int>(position.rank)) + "." +
-         std::to_string(position.key) + "." + WriteValue(position);
+  return WriteToken(Canonical(search), position);
 }
 
 Result<Position> ReadPageToken(const RunSearch& search) {
-  const std::vector<std::string> parts = Split(search.page_token, '.');
-  Position position;
-  int rank = 0;
-  const bool is_token = parts.size() == 4 && ReadNumber(parts[1], 10, &rank) && rank >= 0 &&
-                        rank <= static_cast<int>(Rank::kMissing) &&
-                        ReadNumber(parts[2], 10, &position.key) && ReadValue(parts[3], &position);
-  if (!is_token) {
-    return Invalid("page_token", "The page token is not one that this server has given.");
-  }
-  if (parts[0] != DigestOfSearch(search)) {
-    return Invalid("page_token",
-                   "The page token belongs to another search: filter, order and the other "
-                   "parameters must stay the same from page to page.");
-  }
-  position.rank = static_cast<Rank>(rank);
-  return position;
+  return ReadToken(search.page_token, Canonical(search), search.order.size());
 }
 
 }  // namespace roost::store

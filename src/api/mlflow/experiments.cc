@@ -17,8 +17,7 @@ Result<store::Experiment> RequireActive(Call& call) {
 tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
   std::string message = "Experiment(name=" + by.name + ") already exists.";
   if (by.lifecycle == spec::Lifecycle::kDeleted) {
-    message = "Experiment(name=" + by.name +
-              ") already exists. It is deleted: restore it, or choose another name.";
+    message += " It is deleted: restore it, or choose another name.";
   }
   return Fail(Code::kResourceAlreadyExists, std::move(message));
 }
@@ -31,13 +30,13 @@ Status CheckLocation(const std::string& location) {
         "Invalid artifact path length. The length of the artifact path cannot be greater than " +
         std::to_string(kMaxArtifactLocation) + " characters.");
   }
-  if (location.find('#') != std::string::npos) {
+  const std::size_t beside = location.find_first_of("?#");
+  const bool leads_up = ("/" + location + "/").find("/../") != std::string::npos;
+  if (beside != std::string::npos) {
     return Invalid("'artifact_location' URL can't include fragments or params.");
   }
-  const bool leads_up = ("/" + location + "/").find("/../") != std::string::npos;
-  if (leads_up || location.find('?') != std::string::npos) {
-    return InvalidValue("artifact_location", location,
-                        "The location must have no '..' and no '?' in it.");
+  if (leads_up) {
+    return InvalidValue("artifact_location", location, "The location must have no '..' in it.");
   }
   return {};
 }
@@ -114,7 +113,8 @@ Result<Answer> RestoreExperiment(Call& call) {
   ROOST_ASSIGN(const store::Experiment experiment, RequireExperiment(call));
   if (experiment.lifecycle != spec::Lifecycle::kDeleted) {
     return Fail(Code::kResourceDoesNotExist,
-                "No Experiment with id=" + std::to_string(experiment.id.value()) + " exists");
+                "No Experiment with id=" + std::to_string(experiment.id.value()) +
+                    " exists that is deleted");
   }
   ROOST_TRY(call.store().experiments().SetLifecycle(experiment.id, spec::Lifecycle::kActive));
   return Answer::object();

@@ -1,8 +1,5 @@
 #include "api/mlflow/limits.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -21,29 +18,37 @@ bool MayBeInKey(char c) {
          std::string_view("_-./: ").find(c) != std::string_view::npos;
 }
 
-// What a file of this name would be called: without ".", "..", doubled slashes and one at the end.
-std::string Resolved(std::string_view key) {
-  const std::string root = key.starts_with('/') ? "/" : "";
+// What the key is as a path, without "." and "..", doubled slashes or one at the end.
+std::string Normalized(std::string_view key) {
+  const bool absolute = key.starts_with('/');
   std::vector<std::string_view> parts;
   while (!key.empty()) {
-    const std::size_t slash = key.find('/');
+    const std::size_t slash = std::min(key.find('/'), key.size());
     const std::string_view part = key.substr(0, slash);
-    key = slash == std::string_view::npos ? "" : key.substr(slash + 1);
+    key.remove_prefix(std::min(slash + 1, key.size()));
     if (part.empty() || part == ".") continue;
-    const bool goes_up = part == ".." && !parts.empty() && parts.back() != "..";
-    if (goes_up) {
-      parts.pop_back();
-    } else if (part != ".." || root.empty()) {
+    if (part != ".." || (parts.empty() && !absolute) || (!parts.empty() && parts.back() == "..")) {
       parts.push_back(part);
+    } else if (!parts.empty()) {
+      parts.pop_back();
     }
   }
-  const std::string joined = fmt::format("{}{}", root, fmt::join(parts, "/"));
-  return joined.empty() ? "." : joined;
+  std::string path;
+  for (const std::string_view part : parts) {
+    if (!path.empty() || absolute) path += '/';
+    path += part;
+  }
+  if (path.empty()) path = absolute ? "/" : ".";
+  return path;
 }
 
-bool StartsOutside(std::string_view resolved) {
-  return resolved == "." || resolved == ".." || resolved.starts_with("../") ||
-         resolved.starts_with('/');
+// Most names have neither dots in front nor slashes.
+bool MayLeadElsewhere(std::string_view key) {
+  return key.starts_with('.') || key.find('/') != std::string_view::npos;
+}
+
+bool LeadsElsewhere(std::string_view key, const std::string& normalized) {
+  return key != normalized || key == "." || key.starts_with("..") || key.starts_with('/');
 }
 
 }  // namespace
@@ -71,22 +76,22 @@ Status CheckLength(std::string_view path, std::string_view text, std::size_t mos
                  std::to_string(most) + " characters");
 }
 
-Status CheckKey(std::string_view path, const std::string& key, std::string_view label) {
+Status CheckKey(std::string_view path, std::string_view key, std::string_view length_name) {
   if (!std::all_of(key.begin(), key.end(), MayBeInKey)) {
     return InvalidValue(path, key,
                         "Names may only contain alphanumerics, underscores (_), dashes (-), "
                         "periods (.), spaces ( ), colon(:) and slashes (/).");
   }
-  if (key.find_first_of("/.") != std::string::npos) {
-    const std::string resolved = Resolved(key);
-    if (resolved != key || StartsOutside(resolved)) {
+  if (MayLeadElsewhere(key)) {
+    const std::string normalized = Normalized(key);
+    if (LeadsElsewhere(key, normalized)) {
       return InvalidValue(path, key,
-                          "Names may be treated as files in certain cases, and must not resolve to "
-                          "other names when treated as such. This name would resolve to '" +
-                              resolved + "'");
+                          "Names may be treated as files in certain cases, and must not resolve "
+                          "to other names when treated as such. This name would resolve to '" +
+                              normalized + "'");
     }
   }
-  return CheckLength(label.empty() ? path : label, key, kMaxKey);
+  return CheckLength(length_name.empty() ? path : length_name, key, kMaxKey);
 }
 
 }  // namespace roost::api::mlflow

@@ -81,7 +81,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       has_value = ReadValue(value, &point->value);
     } else if (name == "timestamp") {
       std::int64_t time = 0;
-      has_time = !value.get(time) && time >= 0;
+      has_time = !value.get(time);
       point->time = FromMilliseconds(time);
     } else if (name == "step") {
       if (value.get(point->step)) return false;
@@ -91,7 +91,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       return false;
     }
   }
-  return has_key && has_value && has_time && CheckKey("name", std::string(*key));
+  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", *key);
 }
 
 bool IsJson(const Request& request) {
@@ -151,17 +151,20 @@ bool ReadBatchFast(Request& request, LogBody* body) {
 
 // --- Everything else ---
 
+Status CheckTime(const Message& message, const std::string& key, double value, std::int64_t time) {
+  if (time >= 0) return {};
+  return InvalidValue(message.PathOf("timestamp"), time,
+                      "metric '" + key + "' (value=" + NumberOf(value).dump() +
+                          "). Timestamp must be a nonnegative long (64-bit integer)");
+}
+
 Result<Metric> ReadMetric(const Message& message) {
   ROOST_ASSIGN(std::string key, message.RequiredText("key"));
   ROOST_ASSIGN(const double value, message.RequiredNumber("value"));
   ROOST_ASSIGN(const std::int64_t time, message.RequiredInteger("timestamp"));
   ROOST_ASSIGN(const std::int64_t step, message.IntegerOr("step", 0));
   ROOST_TRY(CheckKey(message.PathOf("name"), key, "Metric name"));
-  if (time < 0) {
-    return InvalidValue(message.PathOf("timestamp"), time,
-                        "metric '" + key + "' (value=" + nlohmann::json(value).dump() +
-                            "). Timestamp must be a nonnegative long (64-bit integer) ");
-  }
+  ROOST_TRY(CheckTime(message, key, value, time));
   return Metric{std::move(key), {step, FromMilliseconds(time), value}};
 }
 
@@ -235,7 +238,7 @@ Result<LogBody> ReadLogBatch(Request& request) {
   if (ReadBatchFast(request, &fast)) return fast;
   ROOST_ASSIGN(const Message message, Message::Read(request));
   LogBody body;
-  ROOST_ASSIGN(body.run_id, message.RequiredText("run_id"));
+  ROOST_ASSIGN(body.run_id, message.RequiredText("run_id", Message::RunId::kOnly));
   ROOST_ASSIGN(const auto metrics, message.Messages("metrics"));
   ROOST_ASSIGN(const auto params, message.Pairs("params"));
   ROOST_ASSIGN(const auto tags, message.Pairs("tags"));

@@ -21,6 +21,7 @@ Result<std::size_t> ReadOffsetToken(const std::string& token) {
     const auto parsed = std::from_chars(token.data() + kStart.size(), end, offset);
     if (parsed.ec == std::errc() && parsed.ptr == end) return offset;
   }
+  // The words that clients know.
   return Invalid("Invalid page token, could not base64-decode");
 }
 
