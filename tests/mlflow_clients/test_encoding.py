@@ -85,7 +85,7 @@ def test_a_body_that_is_no_object_is_an_empty_one(rest, raw):
 @pytest.mark.parametrize("path", ["runs/log-metric", "runs/log-batch", "runs/create", "experiments/search", "runs/search"])
 def test_no_body_is_an_internal_error(rest, path, raw):
     answer = rest.call("POST", path, raw=raw)
-    assert 400 <= answer.status < 500 and answer.json["error_code"], answer.text
+    assert answer.status == 200 or (400 <= answer.status < 500 and answer.json["error_code"]), answer.text
 
 
 @pytest.mark.parametrize("prefix", ["/api/2.0/mlflow", "/ajax-api/2.0/mlflow"])
