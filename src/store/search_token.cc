@@ -141,7 +141,7 @@ Result<Position> ReadToken(const std::string& token, const std::string& canonica
   }
   if (parts[0] != DigestOfSearch(canonical) || position.values.size() != values) {
     return Invalid("page_token",
-                   "Invalid page token: it belongs to another search. Filter, order and the other "
+                   "The page token belongs to another search: filter, order and the other "
                    "parameters must stay the same from page to page.");
   }
   return position;
