@@ -88,6 +88,7 @@ class OrderKey {
 
   // Of the index: where the rows with a value lie, and the names of its columns.
   std::string source_;
+  SqlText in_index_;  // what all rows of the key have; may be empty
   SqlText with_value_;
   SqlText with_nan_;
   std::string key_;
@@ -97,6 +98,8 @@ class OrderKey {
   SqlText missing_ = {"1", {}};
   SqlText missing_test_;
   SqlText expression_;  // of an attribute, over row `r`
+  // Of what is no attribute: the row that the run of row `r` has for the key, as `m`.
+  SqlText own_row_;
 
   SqlText join_;
   SqlText rank_and_value_;
