@@ -135,11 +135,13 @@ Result<Position> ReadToken(const std::string& token, const std::string& canonica
     is_token = ReadValue(parts[i], &position.values.emplace_back());
   }
   if (!is_token) {
-    return Invalid("page_token", "Invalid page token: it is not one that this server has given.");
+    return Invalid(
+        "page_token",
+        "Invalid page token, could not base64-decode it: this server has given no such one.");
   }
   if (parts[0] != DigestOfSearch(canonical) || position.values.size() != values) {
     return Invalid("page_token",
-                   "Invalid page token: it belongs to another search. Filter, order and the other "
+                   "The page token belongs to another search: filter, order and the other "
                    "parameters must stay the same from page to page.");
   }
   return position;

@@ -37,6 +37,13 @@ Result<SearchRequest> ReadSearchRequest(const Message& message, std::string_view
   return request;
 }
 
+Error SearchError(Error error) {
+  const bool is_of_token = !error.details.empty() && error.details[0].field == "page_token";
+  if (!is_of_token) return error;
+  // The beginning is what clients know.
+  return Error{error.code, "Invalid page token, could not base64-decode: " + error.message, {}};
+}
+
 Answer PageAnswer(std::string_view name, std::vector<Answer> items, const std::string& next_token) {
   Answer answer = Answer::object();
   if (!items.empty()) answer[std::string(name)] = std::move(items);

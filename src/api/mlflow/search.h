@@ -29,6 +29,9 @@ struct SearchRequest {
 Result<SearchRequest> ReadSearchRequest(const Message& message, std::string_view view_type,
                                         std::int64_t most_results);
 
+// The error of a search in MLflow's words: those for page tokens are ours in the store.
+Error SearchError(Error error);
+
 // {"runs": [...], "next_page_token": "..."}; what is empty is left out.
 Answer PageAnswer(std::string_view name, std::vector<Answer> items, const std::string& next_token);
 

@@ -35,12 +35,13 @@ Result<Answer> SearchExperiments(Call& call) {
   search.search.page_token = request.page_token;
   search.lifecycle = request.lifecycle;
   search.with_deleted = request.with_deleted;
-  ROOST_ASSIGN(const store::ExperimentPage page, call.store().experiments().Search(search));
+  const Result<store::ExperimentPage> page = call.store().experiments().Search(search);
+  if (!page) return roost::Fail(SearchError(page.error()));
   std::vector<Answer> experiments;
-  for (const store::Experiment& experiment : page.experiments) {
+  for (const store::Experiment& experiment : page->experiments) {
     experiments.push_back(ExperimentObject(experiment));
   }
-  return PageAnswer("experiments", std::move(experiments), page.next_page_token);
+  return PageAnswer("experiments", std::move(experiments), page->next_page_token);
 }
 
 }  // namespace roost::api::mlflow

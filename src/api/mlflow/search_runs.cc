@@ -8,7 +8,6 @@
 namespace roost::api::mlflow {
 namespace {
 
-// Ids that are no numbers are those of no experiment.
 Result<std::vector<ExperimentId>> ReadExperimentIds(const Message& message) {
   ROOST_ASSIGN(const std::vector<std::string> texts, message.Texts("experiment_ids"));
   std::vector<ExperimentId> ids;
@@ -16,7 +15,10 @@ Result<std::vector<ExperimentId>> ReadExperimentIds(const Message& message) {
     std::int64_t id = 0;
     const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
     const bool is_number = problem == std::errc() && end == text.data() + text.size();
-    if (is_number) ids.emplace_back(id);
+    if (!is_number) {
+      return InvalidValue("experiment_ids", text, "The id of an experiment is a whole number.");
+    }
+    ids.emplace_back(id);
   }
   return ids;
 }
@@ -34,9 +36,10 @@ Result<Answer> SearchRuns(Call& call) {
   search.with_deleted = request.with_deleted;
   search.limit = request.max_results;
   search.page_token = request.page_token;
-  ROOST_ASSIGN(const store::RunPage page, call.store().runs().Search(search));
-  ROOST_ASSIGN(std::vector<Answer> runs, RunObjects(call.services, page.runs));
-  return PageAnswer("runs", std::move(runs), page.next_page_token);
+  const Result<store::RunPage> page = call.store().runs().Search(search);
+  if (!page) return roost::Fail(SearchError(page.error()));
+  ROOST_ASSIGN(std::vector<Answer> runs, RunObjects(call.services, page->runs));
+  return PageAnswer("runs", std::move(runs), page->next_page_token);
 }
 
 }  // namespace roost::api::mlflow

@@ -389,5 +389,72 @@ TEST_F(MlflowSearchOracleTest, EverySearchGivesWhatLookingAtEveryRunGives) {
   EXPECT_GT(sizes.size(), 50U);  // the searches were not all alike
 }
 
+// Twenty thousand runs: acc is the key, loss is above 0 for the last quarter, all have one lr.
+class MlflowSearchOfManyTest : public MlflowSearchTest {
+ protected:
+  void SetUp() override {
+    MlflowSearchTest::SetUp();
+    Sql("INSERT INTO metric_names VALUES(1, 'acc'), (2, 'loss');"
+        "INSERT INTO runs(key, id, number, experiment, kind, state, reason, lifecycle_changed_at, "
+        "display_name, description, submitter, compute_target, created_at) WITH RECURSIVE n(i) AS "
+        "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i, printf('run%05d', i), "
+        "i, 0, 'tracked', 'Running', '', 0, '', '', '', '', 7 FROM n;"
+        "INSERT INTO metric_summary(run, name_id, type, count, tail, last_kind, last) SELECT key, "
+        "1, 0, 1, 0, 0, key FROM runs;"
+        "INSERT INTO metric_summary(run, name_id, type, count, tail, last_kind, last) SELECT key, "
+        "2, 0, 1, 0, 0, key > 15000 FROM runs;"
+        "INSERT INTO run_params SELECT key, 'lr', '0.1' FROM runs;"
+        "INSERT INTO run_tags SELECT key, 'late', 'yes' FROM runs WHERE key > 15000;");
+  }
+  static std::vector<std::string> RunsFrom(int first, int last) {
+    std::vector<std::string> ids;
+    for (int i = first; i <= last; ++i)
+      ids.push_back("run" + std::to_string(100'000 + i).substr(1));
+    return ids;
+  }
+};
+
+TEST_F(MlflowSearchOfManyTest, WhatLiesAtTheEndOfTheOrderIsFoundInFullPages) {
+  // The first filter has an index that lists its runs, the second has none.
+  for (const char* filter : {"metrics.loss > 0", "tags.late LIKE '_es'"}) {
+    RunSearch search = Searched(filter, {"metrics.acc ASC"});
+    EXPECT_EQ(Ids(search), RunsFrom(15'001, 15'100)) << filter;
+    search.limit = 1500;
+    EXPECT_EQ(FullPages(search), RunsFrom(15'001, 20'000)) << filter;
+  }
+}
+
+TEST_F(MlflowSearchOfManyTest, AValueThatAllRunsHaveLeavesTheOrderToTheNextKeys) {
+  RunSearch search = Searched("", {"params.lr DESC", "metrics.loss DESC"});
+  search.limit = 2500;
+  std::vector<std::string> expected = RunsFrom(15'001, 20'000);
+  for (std::string& id : RunsFrom(1, 15'000)) expected.push_back(std::move(id));
+  EXPECT_EQ(FullPages(search), expected);
+  // Started at one time, too: by their ids.
+  EXPECT_EQ(FullPages(Searched("metrics.acc <= 900", {})), RunsFrom(1, 900));
+}
+
+TEST_F(MlflowSearchTest, LocationsOfExperimentsAreInTheAddressesOfFiles) {
+  const Experiment plain = ROOST_VALUE(store->experiments().Create({.name = "plain"}));
+  const Experiment own =
+      ROOST_VALUE(store->experiments().Create({.name = "own", .artifact_location = "s3://b/x"}));
+  const Experiment slash =
+      ROOST_VALUE(store->experiments().Create({.name = "slash", .artifact_location = "s3://b/y/"}));
+  for (const auto& [experiment, id] : {std::pair{plain, "a"}, {own, "b"}, {slash, "c"}}) {
+    NewRun run = RunOf(id, spec::RunKind::kTracked);
+    run.experiment = experiment.id;
+    Add(run);
+  }
+  const auto found = [&](const std::string& uri) {
+    RunSearch search = Searched("artifact_uri = '" + uri + "'");
+    search.experiment_ids.reset();
+    return Ids(search);
+  };
+  const std::string id = std::to_string(plain.id.value());
+  EXPECT_EQ(found("mlflow-artifacts:/" + id + "/a/artifacts"), std::vector<std::string>{"a"});
+  EXPECT_EQ(found("s3://b/x/b/artifacts"), std::vector<std::string>{"b"});
+  EXPECT_EQ(found("s3://b/y/c/artifacts"), std::vector<std::string>{"c"});
+}
+
 }  // namespace
 }  // namespace roost::store
