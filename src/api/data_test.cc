@@ -128,11 +128,11 @@ TEST_F(DataApiTest, ADefaultAndAReadOnlyDatastore) {
   EXPECT_EQ(Call("PATCH", kStore, R"({"is_default": true})").status, 200);
   EXPECT_EQ(Call("DELETE", "/api/v1/datastores/disk").status, 204);
   EXPECT_TRUE(fs::exists(folder));
-  EXPECT_EQ(Get("/api/v1/datastores").Json()["items"].size(), 3U);
+  EXPECT_EQ(Get("/api/v1/datastores").Json()["items"].size(), 4U);
   const json page = Get("/api/v1/datastores?limit=2").Json();
   EXPECT_EQ(page["items"].size(), 2U);
   const std::string next = page["next_page_token"];
-  EXPECT_EQ(Get("/api/v1/datastores?page_token=" + next).Json()["items"].size(), 1U);
+  EXPECT_EQ(Get("/api/v1/datastores?page_token=" + next).Json()["items"].size(), 2U);
 }
 
 TEST_F(DataApiTest, ADatasetIsMadeListedReadAndUnregistered) {

@@ -204,7 +204,7 @@ asio::awaitable<bool> Connection::Upload() {
   auto open = [&] { sink = loop_.application.OpenSink(request_); };
   co_await OnWorker(WorkerPool::Lane::kNormal, open);
   if (!sink) {
-    answer_ = Response::OfError(sink.error());
+    answer_ = loop_.application.AnswerOf(request_, sink.error());
     co_return co_await Discard();
   }
   if (!co_await SendContinue()) co_return false;
@@ -226,7 +226,8 @@ asio::awaitable<bool> Connection::Upload() {
   }
   auto finish = [&] {
     auto finished = (*sink)->Finish();
-    answer_ = finished ? std::move(*finished) : Response::OfError(finished.error());
+    answer_ = finished ? std::move(*finished)
+                       : loop_.application.AnswerOf(request_, finished.error());
   };
   co_await OnWorker(WorkerPool::Lane::kNormal, finish);
   co_return true;
@@ -394,7 +395,7 @@ void Connection::Wake(bool done) {
 }
 
 void Connection::Refuse(Error error) {
-  answer_ = Response::OfError(error);
+  answer_ = loop_.application.AnswerOf(request_, error);
   answer_.close = true;
 }
 

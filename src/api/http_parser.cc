@@ -65,6 +65,7 @@ std::optional<HeaderName> ToHeader(http::field field, string_view name) {
     default:
       return std::nullopt;
   }
+  if (boost::beast::iequals(name, "X-Forwarded-Proto")) return HeaderName::kForwardedProto;
   if (boost::beast::iequals(name, "Idempotency-Key")) return HeaderName::kIdempotencyKey;
   if (boost::beast::iequals(name, "Last-Event-ID")) return HeaderName::kLastEventId;
   return std::nullopt;

@@ -29,6 +29,7 @@ enum class HeaderName {
   kContentType,
   kCookie,
   kExpect,
+  kForwardedProto,
   kHost,
   kIdempotencyKey,
   kIfNoneMatch,
@@ -39,7 +40,7 @@ enum class HeaderName {
   kSecFetchSite,
   kTransferEncoding,
 };
-inline constexpr std::size_t kHeaderCount = 15;
+inline constexpr std::size_t kHeaderCount = 16;
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
@@ -143,6 +144,12 @@ class Application {
   virtual void HandleAsync(Request& request, Responder responder) = 0;       // I/O thread
   virtual Result<std::unique_ptr<BodySink>> OpenSink(Request& request) = 0;  // a worker thread
   virtual bool IsSlow(const Request& request) const = 0;  // goes to the slow lane of the workers
+  // An error outside of Handle in the words that the request's sender knows; `request` may be only
+  // half read.
+  virtual Response AnswerOf(const Request& request, const Error& error) {
+    (void)request;
+    return Response::OfError(error);
+  }
   // Told once for every answer, on the I/O thread.
   virtual void Answered(const Request& request, int status) = 0;
 };

@@ -19,18 +19,6 @@ Json ArtifactJson(const store::Artifact& artifact) {
           {"created_at", TimeJson(artifact.created_at)}};
 }
 
-// The logs of the newest attempt that are not kept as artifacts, as list items.
-Result<std::vector<RunLog>> LogsBeside(Services& services, const store::Run& run,
-                                       const std::string& prefix, const std::string& after) {
-  ROOST_ASSIGN(std::vector<RunLog> logs, ListRunLogs(services.store, run));
-  const int newest = std::max(1, run.attempt);
-  std::erase_if(logs, [&](const RunLog& log) {
-    return log.attempt != newest || !log.path.starts_with(prefix) || log.path <= after ||
-           services.store.artifacts().Get(run.key, log.path).has_value();
-  });
-  return logs;
-}
-
 // Takes one uploaded file: into a blob piece by piece, then the run's row.
 class FileSink : public BodySink {
  public:
@@ -68,7 +56,7 @@ Result<Response> ListRunFiles(Services& services, Request& request) {
   const std::string after = request.QueryValue("after").value_or("");
   ROOST_ASSIGN(const auto artifacts,
                services.store.artifacts().List(run.key, prefix, after, limit + 1));
-  ROOST_ASSIGN(const auto logs, LogsBeside(services, run, prefix, after));
+  ROOST_ASSIGN(const auto logs, LogsBesideArtifacts(services.store, run, prefix, after));
   std::vector<Json> files;
   for (const store::Artifact& artifact : artifacts) files.push_back(ArtifactJson(artifact));
   for (const RunLog& log : logs) {
@@ -123,7 +111,7 @@ Result<Response> GetRunArchive(Services& services, Request& request) {
   const std::string prefix = request.QueryValue("prefix").value_or("");
   ROOST_ASSIGN(const auto artifacts,
                services.store.artifacts().List(run.key, prefix, "", SIZE_MAX >> 1));
-  ROOST_ASSIGN(const auto logs, LogsBeside(services, run, prefix, ""));
+  ROOST_ASSIGN(const auto logs, LogsBesideArtifacts(services.store, run, prefix, ""));
   std::vector<ArchiveEntry> entries;
   for (const store::Artifact& artifact : artifacts) {
     entries.push_back({.path = artifact.path,

@@ -2,6 +2,7 @@
 
 #include "api/handler_util.h"
 #include "spec/run_layout.h"
+#include "store/artifacts.h"
 
 namespace roost::api {
 
@@ -24,6 +25,18 @@ Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& r
                       LogIsComplete(run, attempt, spec::kLogPrefix + file.path), file.modified_us});
     }
   }
+  return logs;
+}
+
+Result<std::vector<RunLog>> LogsBesideArtifacts(store::Store& store, const store::Run& run,
+                                                const std::string& prefix,
+                                                const std::string& after) {
+  ROOST_ASSIGN(std::vector<RunLog> logs, ListRunLogs(store, run));
+  const int newest = std::max(1, run.attempt);
+  std::erase_if(logs, [&](const RunLog& log) {
+    return log.attempt != newest || !log.path.starts_with(prefix) || log.path <= after ||
+           store.artifacts().Get(run.key, log.path).has_value();
+  });
   return logs;
 }
 

@@ -20,6 +20,11 @@ struct RunLog {
 };
 Result<std::vector<RunLog>> ListRunLogs(store::Store& store, const store::Run& run);
 
+// Those of the newest attempt that are not kept as artifacts: below `prefix`, after `after`.
+Result<std::vector<RunLog>> LogsBesideArtifacts(store::Store& store, const store::Run& run,
+                                                const std::string& prefix,
+                                                const std::string& after);
+
 // Where that log lies; kInvalidArgument for a name that is no safe path, kNotFound for one that
 // cannot be a log's. The file need not exist. attempt 0: the newest.
 Result<fs::path> RunLogPath(store::Store& store, const store::Run& run, const std::string& path,

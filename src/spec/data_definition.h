@@ -14,9 +14,10 @@ namespace roost::spec {
 
 class JsonReader;
 
-// The datastores that every server has. Both keep their files as content in the server's blobs.
+// The datastores that every server has. They keep their files as content in the server's blobs.
 inline constexpr const char* kBlobDatastore = "workspaceblobstore";  // the default one at first
 inline constexpr const char* kFileDatastore = "workspacefilestore";
+inline constexpr const char* kArtifactDatastore = "workspaceartifactstore";
 
 inline constexpr std::size_t kMaxDatasetName = 255;
 inline constexpr std::size_t kMaxDatasetPaths = 1000;

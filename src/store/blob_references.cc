@@ -29,7 +29,12 @@ constexpr const char* kInUseAfterGc =
     "UNION ALL SELECT f.digest FROM file_trees t JOIN file_tree_files f ON f.tree = t.key "
     "WHERE EXISTS(SELECT 1 FROM datasets d WHERE d.tree = t.id AND (d.name IS NOT NULL "
     "OR d.used_at >= ?1 OR EXISTS(SELECT 1 FROM run_data u JOIN runs r ON r.key = u.run "
-    "WHERE u.dataset = d.id AND r.lifecycle <> 'deleted')))";
+    "WHERE u.dataset = d.id AND r.lifecycle <> 'deleted'))) "
+    "UNION ALL SELECT f.digest FROM logged_models m JOIN experiments e ON e.id = m.experiment "
+    "JOIN logged_model_files f ON f.model = m.key "
+    "WHERE m.lifecycle <> 'deleted' AND e.lifecycle <> 'deleted' "
+    "UNION ALL SELECT p.digest FROM file_uploads u JOIN file_upload_parts p ON p.upload = u.id "
+    "WHERE u.used_at >= ?1";
 
 Result<std::vector<Digest>> Collect(Statement& query) {
   std::vector<Digest> digests;

@@ -22,8 +22,8 @@
 #include "store/small_blobs.h"
 #include "store/store.h"
 
-// Garbage collection: deleted runs, then snapshots and datasets that nothing uses, then blobs that
-// nothing names.
+// Garbage collection: deleted runs and logged models, then snapshots, datasets and uploads that
+// nothing uses, then blobs that nothing names.
 //
 // A blob may gain a user at any moment. Whoever is about to name one looks for it first (Blobs::Has
 // and the like), which makes it young; so a blob is safe when it is young or when a row names it.
@@ -149,6 +149,35 @@ Status RemoveUnusedDatasets(Database& database, Micros since) {
     ROOST_TRY(written);
   }
   return {};
+}
+
+// Deleted ones, and those of deleted experiments. One at a time, because it may have many files.
+Status RemoveDeletedLoggedModels(Database& database) {
+  bool removed = true;
+  while (removed) {
+    const Status written = database.Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+      ROOST_ASSIGN(auto remove,
+                   context.db.Prepare(
+                       "DELETE FROM logged_models WHERE key = (SELECT m.key FROM logged_models m "
+                       "JOIN experiments e ON e.id = m.experiment WHERE m.lifecycle = 'deleted' "
+                       "OR e.lifecycle = 'deleted' LIMIT 1)"));
+      ROOST_TRY(remove.Run());
+      removed = context.db.Changes() > 0;
+      return {};
+    });
+    ROOST_TRY(written);
+  }
+  return {};
+}
+
+// Descriptions of data that no run is left to have used, and uploads that nobody goes on with.
+Status RemoveUnusedInputs(Database& database, Micros since) {
+  return database.Write(Lane::kBulk, [&](WriteContext& context) -> Status {
+    ROOST_TRY(context.db.Execute("DELETE FROM input_datasets WHERE NOT EXISTS(SELECT 1 FROM "
+                                 "run_inputs WHERE dataset = key)"));
+    ROOST_ASSIGN(auto remove, context.db.Prepare("DELETE FROM file_uploads WHERE used_at < ?1"));
+    return remove.Bind(1, since).Run();
+  });
 }
 
 bool IsOld(const struct stat& info, std::time_t before) { return info.st_mtim.tv_sec < before; }
@@ -297,6 +326,8 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
   ROOST_ASSIGN(const RunRemoval removed, RemoveDeletedRuns(store));
   ROOST_TRY(RemoveUnusedSnapshots(store.database(), snapshots_since));
   ROOST_TRY(RemoveUnusedDatasets(store.database(), snapshots_since));
+  ROOST_TRY(RemoveDeletedLoggedModels(store.database()));
+  ROOST_TRY(RemoveUnusedInputs(store.database(), snapshots_since));
   ROOST_TRY(RemoveUnusedTrees(store, before));
 
   ROOST_ASSIGN(const auto watch, ReferenceWatch::Start(store.database()));

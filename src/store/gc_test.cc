@@ -9,9 +9,13 @@
 #include <thread>
 #include <vector>
 
+#include "store/experiments.h"
+#include "store/file_uploads.h"
+#include "store/logged_models.h"
 #include "store/maintenance.h"
 #include "store/maintenance_lock.h"
 #include "store/maintenance_test_fixture.h"
+#include "store/run_inputs.h"
 
 namespace roost::store {
 namespace {
@@ -136,6 +140,72 @@ TEST_F(GcTest, AModelOutlivesItsRun) {
 }
 
 // What a crash between two steps of a removal leaves behind.
+TEST_F(GcTest, DeletedLoggedModelsGoAndOthersOutliveTheirRun) {
+  const auto make = [&](ExperimentId experiment, const Run& run, const std::string& content) {
+    auto model = store->logged_models().Create(
+        {.experiment = experiment, .name = content, .source_run_id = run.id.value()});
+    EXPECT_TRUE(model);
+    EXPECT_TRUE(store->logged_models().AddFile(model->id, {"MLmodel", Put(content), 1, 0}));
+    return model->id;
+  };
+  const Run run = AddRun("run");
+  const auto experiment = store->experiments().GetOrCreate("old");
+  ASSERT_TRUE(experiment);
+  const std::string kept = make(run.experiment, run, "kept");
+  const std::string deleted = make(run.experiment, run, "deleted");
+  const std::string below = make(experiment->id, run, "below");
+  const auto points = [&](WriteContext& context) {
+    return LoggedModels::AddPoints(context, run.key, kept, {{"acc", 1, 1, 1, "", "", ""}});
+  };
+  ASSERT_TRUE(store->database().Write(Lane::kLogging, points));
+  ASSERT_TRUE(store->logged_models().Delete(deleted));
+  ASSERT_TRUE(store->experiments().SetLifecycle(experiment->id, spec::Lifecycle::kDeleted));
+  DeleteRun(run);
+  GrowOld();
+  EXPECT_EQ(Collect(/*dry_run=*/true).blobs_removed, 2);
+  EXPECT_EQ(Collect().blobs_removed, 2);
+  EXPECT_TRUE(IsThere(DigestOf("kept")));
+  const auto model = store->logged_models().Get(kept);
+  ASSERT_TRUE(model);
+  EXPECT_TRUE(model->metrics.empty());
+  for (const std::string& gone : {deleted, below}) {
+    EXPECT_FALSE(store->logged_models().Get(gone, LoggedModels::Deleted::kShown));
+  }
+}
+
+TEST_F(GcTest, UploadsThatNobodyGoesOnWithAreForgotten) {
+  const auto begin = [&](const std::string& content) {
+    const auto id = store->file_uploads().Begin("x");
+    EXPECT_TRUE(id && store->file_uploads().AddPart(*id, {1, Put(content), content.size()}));
+    return id.value_or("");
+  };
+  const std::string left = begin("left");
+  const std::string going = begin("going");
+  GrowOld();
+  ASSERT_TRUE(store->file_uploads().AddPart(going, {2, DigestOf("going"), 5}));
+  EXPECT_EQ(Collect(/*dry_run=*/true).blobs_removed, 1);
+  EXPECT_EQ(Collect().blobs_removed, 1);
+  EXPECT_FALSE(store->file_uploads().Get(left));
+  EXPECT_TRUE(store->file_uploads().Get(going));
+  EXPECT_TRUE(IsThere(DigestOf("going")));
+}
+
+TEST_F(GcTest, WhatARunUsedGoesWithTheLastSuchRun) {
+  const Run gone = AddRun("gone");
+  const Run stays = AddRun("stays");
+  const InputDataset own{"own", "1", "local", "{}", {}, {}};
+  const InputDataset shared{"shared", "1", "local", "{}", {}, {}};
+  RunInputs& inputs = store->run_inputs();
+  ASSERT_TRUE(inputs.Add(gone.key, {{own, {{"k", "v"}}}, {shared, {}}}, {{"m-1", 0}}));
+  ASSERT_TRUE(inputs.Add(stays.key, {{shared, {}}}, {}));
+  DeleteRun(gone);
+  Collect();
+  EXPECT_EQ(Number("SELECT count(*) FROM input_datasets"), 1);
+  EXPECT_EQ(Number("SELECT count(*) FROM run_inputs"), 1);
+  EXPECT_EQ(Number("SELECT count(*) FROM run_input_tags"), 0);
+  EXPECT_EQ(Number("SELECT count(*) FROM run_models"), 0);
+}
+
 TEST_F(GcTest, ARemovalThatWasCutOffIsFinishedOrTakenBack) {
   const Run kept = AddRun("kept");
   const fs::path folder_of_kept = AddLog(kept, "precious\n");

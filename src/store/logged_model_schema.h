@@ -106,7 +106,7 @@ CREATE TABLE run_models(
 CREATE TABLE file_uploads(
   id TEXT PRIMARY KEY,                    -- secret: who knows it may send parts
   path TEXT NOT NULL,                     -- where the file will be
-  created_at INTEGER NOT NULL
+  used_at INTEGER NOT NULL                -- when it began or its newest part came
 ) WITHOUT ROWID;
 
 CREATE TABLE file_upload_parts(

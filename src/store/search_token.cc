@@ -135,7 +135,9 @@ Result<Position> ReadToken(const std::string& token, const std::string& canonica
     is_token = ReadValue(parts[i], &position.values.emplace_back());
   }
   if (!is_token) {
-    return Invalid("page_token", "The page token is not one that this server has given.");
+    return Invalid(
+        "page_token",
+        "Invalid page token, could not base64-decode it: this server has given no such one.");
   }
   if (parts[0] != DigestOfSearch(canonical) || position.values.size() != values) {
     return Invalid("page_token",

@@ -13,10 +13,13 @@
 #include "store/environments.h"
 #include "store/events.h"
 #include "store/experiments.h"
+#include "store/file_uploads.h"
 #include "store/launches.h"
+#include "store/logged_models.h"
 #include "store/metrics.h"
 #include "store/models.h"
 #include "store/run_data.h"
+#include "store/run_inputs.h"
 #include "store/runs.h"
 #include "store/snapshots.h"
 #include "store/tokens.h"
@@ -74,7 +77,10 @@ struct Store::State {
         launches(*database),
         events(*database),
         tokens(*database),
-        environments(*database) {}
+        environments(*database),
+        logged_models(*database),
+        run_inputs(*database),
+        file_uploads(*database) {}
 
   const fs::path data_folder;
   const FileLock lock;
@@ -94,6 +100,9 @@ struct Store::State {
   Events events;
   Tokens tokens;
   Environments environments;
+  LoggedModels logged_models;
+  RunInputs run_inputs;
+  FileUploads file_uploads;
   std::string epoch;
 };
 
@@ -129,6 +138,9 @@ Launches& Store::launches() { return state_->launches; }
 Events& Store::events() { return state_->events; }
 Tokens& Store::tokens() { return state_->tokens; }
 Environments& Store::environments() { return state_->environments; }
+LoggedModels& Store::logged_models() { return state_->logged_models; }
+RunInputs& Store::run_inputs() { return state_->run_inputs; }
+FileUploads& Store::file_uploads() { return state_->file_uploads; }
 Database& Store::database() { return *state_->database; }
 
 const fs::path& Store::data_folder() const { return state_->data_folder; }

@@ -28,6 +28,9 @@ class Launches;
 class Events;
 class Tokens;
 class Environments;
+class LoggedModels;
+class RunInputs;
+class FileUploads;
 
 // What one group commit changed; told on the writer's thread after the commit is durable. Listeners
 // must return at once (post to their own loop).
@@ -66,6 +69,9 @@ class Store {
   Events& events();
   Tokens& tokens();
   Environments& environments();
+  LoggedModels& logged_models();
+  RunInputs& run_inputs();
+  FileUploads& file_uploads();
   Database& database();
 
   const fs::path& data_folder() const;

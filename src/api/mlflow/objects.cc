@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "api/mlflow/logged_model_objects.h"
 #include "api/mlflow/run_tags.h"
 #include "spec/mlflow_run_search.h"
 
@@ -117,6 +118,7 @@ Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<sto
   for (const store::Run& run : runs) keys.push_back(run.key);
   ROOST_ASSIGN(const auto metrics, services.store.metrics().Summaries(keys));
   ROOST_ASSIGN(const auto params, services.store.runs().Params(keys));
+  ROOST_ASSIGN(const auto links, services.store.run_inputs().Of(keys));
   std::vector<Answer> objects;
   objects.reserve(runs.size());
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -130,8 +132,10 @@ Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<sto
     if (!last.empty()) data["metrics"] = std::move(last);
     if (!params[i].empty()) data["params"] = PairList(params[i]);
     data["tags"] = PairList(TagsOf(runs[i]));
-    objects.push_back(
-        {{"info", RunInfo(runs[i])}, {"data", std::move(data)}, {"inputs", Answer::object()}});
+    objects.push_back({{"info", RunInfo(runs[i])},
+                       {"data", std::move(data)},
+                       {"inputs", InputsObject(links[i])},
+                       {"outputs", OutputsObject(links[i])}});
   }
   return objects;
 }

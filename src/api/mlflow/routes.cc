@@ -75,6 +75,78 @@ void AddTracking(Table& table) {
   table.Call(kGet, "metrics/get-history-bulk-interval", GetMetricHistoryBulkInterval);
 }
 
+void AddRegistry(Table& table) {
+  table.Call(kPost, "registered-models/create", Serve<CreateRegisteredModel>);
+  table.Call(kGet, "registered-models/get", Serve<GetRegisteredModel>);
+  table.Call(kPatch, "registered-models/update", Serve<UpdateRegisteredModel>);
+  table.Call(kPost, "registered-models/rename", Serve<RenameRegisteredModel>);
+  table.Call(kDelete, "registered-models/delete", Serve<DeleteRegisteredModel>);
+  table.Call(kGet, "registered-models/search", Serve<SearchRegisteredModels>);
+  table.Call(kPost, "registered-models/set-tag", Serve<SetRegisteredModelTag>);
+  table.Call(kDelete, "registered-models/delete-tag", Serve<DeleteRegisteredModelTag>);
+  table.Call(kPost, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kGet, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kPost, "registered-models/alias", Serve<SetRegisteredModelAlias>);
+  table.Call(kDelete, "registered-models/alias", Serve<DeleteRegisteredModelAlias>);
+  table.Call(kGet, "registered-models/alias", Serve<GetModelVersionByAlias>);
+
+  table.Call(kPost, "model-versions/create", Serve<CreateModelVersion>);
+  table.Call(kGet, "model-versions/get", Serve<GetModelVersion>);
+  table.Call(kPatch, "model-versions/update", Serve<UpdateModelVersion>);
+  table.Call(kPost, "model-versions/transition-stage", Serve<TransitionModelVersionStage>);
+  table.Call(kDelete, "model-versions/delete", Serve<DeleteModelVersion>);
+  table.Call(kGet, "model-versions/search", Serve<SearchModelVersions>);
+  table.Call(kGet, "model-versions/get-download-uri", Serve<GetModelVersionDownloadUri>);
+  table.Call(kPost, "model-versions/set-tag", Serve<SetModelVersionTag>);
+  table.Call(kDelete, "model-versions/delete-tag", Serve<DeleteModelVersionTag>);
+}
+
+void AddLoggedModels(Table& table) {
+  table.Call(kPost, "logged-models", Serve<CreateLoggedModel>);
+  table.Call(kPost, "logged-models/search", Serve<SearchLoggedModels>);
+  table.Call(kGet, "logged-models/{model_id}", Serve<GetLoggedModel>);
+  table.Call(kPatch, "logged-models/{model_id}", Serve<FinalizeLoggedModel>);
+  table.Call(kDelete, "logged-models/{model_id}", Serve<DeleteLoggedModel>);
+  table.Call(kPatch, "logged-models/{model_id}/tags", Serve<SetLoggedModelTags>);
+  table.Call(kDelete, "logged-models/{model_id}/tags/{tag}", Serve<DeleteLoggedModelTag>);
+  table.Call(kPost, "logged-models/{model_id}/params", Serve<LogLoggedModelParams>);
+  table.Call(kGet, "logged-models/{model_id}/artifacts/directories",
+             Serve<ListLoggedModelArtifacts>);
+  table.Add(kGet, "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files").blocking =
+      GetLoggedModelArtifact;
+
+  table.Call(kPost, "runs/log-inputs", Serve<LogInputs>);
+  table.Call(kPost, "runs/outputs", Serve<LogOutputs>);
+  table.Call(kPost, "runs/log-model", Serve<LogModel>);
+  table.Add(kPost, "/ajax-api/2.0/mlflow/experiments/search-datasets").blocking =
+      Serve<SearchDatasets>;
+}
+
+void AddArtifacts(Table& table) {
+  table.Call(kGet, "artifacts/list", Serve<ListArtifacts>);
+  table.Call(kPost, "artifacts/presigned-upload-url", Serve<CreatePresignedUploadUrl>);
+  table.Add(kGet, "/get-artifact").blocking = GetRunArtifact;
+  table.Add(kGet, "/model-versions/get-artifact").blocking = GetModelVersionArtifact;
+  table.Add(kPost, "/ajax-api/2.0/mlflow/upload-artifact").upload = UploadRunArtifact;
+
+  for (const std::string prefix :
+       {"/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/"}) {
+    table.Add(kGet, prefix + "artifacts").blocking = Serve<ListProxiedArtifacts>;
+    table.Add(kGet, prefix + "artifacts/{path...}").blocking = GetArtifact;
+    table.Add(kPut, prefix + "artifacts/{path...}").upload = PutArtifact;
+    table.Add(kDelete, prefix + "artifacts/{path...}").blocking = Serve<DeleteArtifact>;
+    table.Add(kPost, prefix + "mpu/create/{path...}").blocking = Serve<CreateMultipartUpload>;
+    Route& complete = table.Add(kPost, prefix + "mpu/complete/{path...}");
+    complete.blocking = Serve<CompleteMultipartUpload>;
+    complete.slow = true;  // copies all parts
+    table.Add(kPost, prefix + "mpu/abort/{path...}").blocking = Serve<AbortMultipartUpload>;
+    table.Add(kGet, prefix + "presigned/{path...}").blocking = Serve<GetPresignedDownload>;
+  }
+  // The upload's id is what shows that a part may come.
+  table.Add(kPut, "/api/2.0/mlflow-artifacts/mpu/part/{upload_id}/{number}", Access::kPublic)
+      .upload = PutUploadPart;
+}
+
 void AddPlain(Table& table) {
   table.Add(kGet, "/health", Access::kPublic).blocking = GetHealth;
   table.Add(kGet, "/version", Access::kPublic).blocking = GetVersion;
@@ -87,6 +159,9 @@ void AddPlain(Table& table) {
 std::vector<Route> MakeRoutes() {
   Table table;
   AddTracking(table);
+  AddRegistry(table);
+  AddLoggedModels(table);
+  AddArtifacts(table);
   AddPlain(table);
   return table.Take();
 }
