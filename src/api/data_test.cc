@@ -64,6 +64,34 @@ TEST_F(DataApiTest, OnlyMissingContentsTravel) {
   EXPECT_EQ(answer.Json()["error"]["details"][0]["field"], "a/1");
 }
 
+TEST_F(DataApiTest, ALargeContentIsGoneOnWithWhereItBroke) {
+  const std::string content(3'000'000, 'c');
+  const std::string path = "/api/v1/blobs/" + DigestOf(content).ToText();
+  EXPECT_EQ(Get(path).Json(),
+            (json{{"digest", DigestOf(content).ToText()}, {"received", 0}, {"complete", false}}));
+  {
+    TestClient broken(server->port());
+    broken.Send("PUT " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + token +
+                "\r\nContent-Length: 3000000\r\n\r\n" + content.substr(0, 1'000'000));
+    while (Get(path).Json()["received"] == 0) std::this_thread::yield();
+    EXPECT_EQ(Call("PUT", path, content).status, 503);  // it is arriving
+  }
+  // Until the server has noticed that the connection is gone.
+  while (Call("PUT", path + "?offset=2999999", "x").status == 503) std::this_thread::yield();
+  EXPECT_EQ(Call("PUT", path + "?offset=2999999", "x").status, 409);
+  const std::size_t received = Get(path).Json()["received"];
+  EXPECT_THAT(received, testing::AllOf(testing::Gt(0U), testing::Le(1'000'000U)));
+  const Answer answer =
+      Call("PUT", path + "?offset=" + std::to_string(received), content.substr(received));
+  ASSERT_EQ(answer.status, 201) << answer.body;
+  EXPECT_EQ(answer.Json()["size"], 3'000'000);
+  EXPECT_EQ(Get(path).Json()["complete"], true);
+  EXPECT_EQ(Call("PUT", path, "another").status, 400);
+  EXPECT_EQ(Get(path).Json()["complete"], true);
+  EXPECT_EQ(Get("/api/v1/blobs/nothing").status, 400);
+  EXPECT_EQ(Call("PUT", path + "?offset=-1", "").status, 400);
+}
+
 TEST_F(DataApiTest, FilesComeAndGoInBothKindsOfDatastore) {
   const std::string folder = MakeFolder();
   for (const std::string& base : {std::string(kStore), std::string("/api/v1/datastores/disk")}) {

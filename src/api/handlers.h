@@ -39,6 +39,8 @@ ROOST_HANDLER(GetSnapshot);
 ROOST_HANDLER(GetSnapshotArchive);
 ROOST_HANDLER(GetSnapshotFile);
 ROOST_UPLOAD(UploadBlobs);
+ROOST_HANDLER(GetBlobState);
+ROOST_UPLOAD(PutBlob);
 
 // routes_runs.cc, routes_run_changes.cc
 ROOST_HANDLER(SearchRuns);

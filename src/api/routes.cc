@@ -83,6 +83,8 @@ const std::vector<Route>& Table() {
 
       Make(kPost, "/api/v1/snapshots", kShared, {}, CreateSnapshot),
       MakeUpload(kPost, "/api/v1/blobs", kShared, {}, UploadBlobs),
+      Make(kGet, "/api/v1/blobs/{digest}", kShared, {}, GetBlobState),
+      MakeUpload(kPut, "/api/v1/blobs/{digest}", kShared, {"offset"}, PutBlob),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}", kShared, {}, GetSnapshot),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}/archive", kShared, {}, GetSnapshotArchive),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}/files/{path...}", kShared, {}, GetSnapshotFile),
