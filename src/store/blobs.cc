@@ -269,9 +269,10 @@ Result<std::string> Blobs::Read(const Digest& digest, std::uint64_t limit) const
   return std::move(*small);
 }
 
-Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable) const {
+Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable,
+                     const std::function<bool()>& stop) const {
   const unsigned mode = executable ? 0755U : 0644U;
-  const Status copied = CopyFile(FileOf(digest), to, mode);
+  const Status copied = CopyFile(FileOf(digest), to, mode, stop);
   if (copied || copied.error().code != ErrorCode::kNotFound) return copied;
   ROOST_ASSIGN(const std::optional<std::string> content, small_->Read(digest));
   if (!content) return Fail(NoSuchBlob(digest));

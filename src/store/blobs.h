@@ -69,8 +69,9 @@ class Blobs {
   // The content, to be read from its start: the blob's file, read-only, or a copy in memory.
   Result<Fd> OpenToRead(const Digest& digest) const;
   Result<std::string> Read(const Digest& digest, std::uint64_t limit = 64ULL << 20) const;
-  // A copy at `to` (reflink where possible), writable by its owner.
-  Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
+  // A copy at `to` (reflink where possible), writable by its owner. `stop` as for CopyFile.
+  Status CopyTo(const Digest& digest, const fs::path& to, bool executable,
+                const std::function<bool()>& stop = {}) const;
 
   // A hard link to a content that has a file of its own; kNotFound for the others. Requires:
   // nothing that a script can write to leads to `to`; it is for what is mounted read-only.
