@@ -35,7 +35,8 @@ TEST(ArtifactPathTest, WhateverLeadsElsewhereIsRefused) {
   std::string layers = "..";
   for (int i = 0; i < 12; ++i) {
     std::string escaped;
-    for (const char c : layers) escaped += c == '%' ? std::string("%25") : c == '.' ? "%2e" : std::string(1, c);
+    for (const char c : layers)
+      escaped += c == '%' ? std::string("%25") : c == '.' ? "%2e" : std::string(1, c);
     layers = escaped;
   }
   const std::string cases[] = {

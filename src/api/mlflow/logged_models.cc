@@ -16,7 +16,7 @@ namespace {
 using store::LoggedModel;
 using store::LoggedModelStatus;
 
-constexpr std::int64_t kModelsOnPage = 100;
+constexpr std::int64_t kModelsOnPage = 50;
 constexpr std::int64_t kMostModelsOnPage = 50'000;
 
 Status CheckName(const std::string& name) {
@@ -93,11 +93,10 @@ Result<LoggedModelStatus> ReadStatus(const Call& call) {
 Result<std::vector<ExperimentId>> ReadExperiments(const std::vector<std::string>& ids) {
   std::vector<ExperimentId> experiments;
   for (const std::string& id : ids) {
-    const bool is_number = !id.empty() && id.size() < 19 &&
-                           id.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_number =
+        !id.empty() && id.size() < 19 && id.find_first_not_of("0123456789") == std::string::npos;
     if (!is_number) {
-      return Invalid("Invalid experiment ID '" + id +
-                     "'. Experiment ID must be a valid integer.");
+      return Invalid("Invalid experiment ID '" + id + "'. Experiment ID must be a valid integer.");
     }
     experiments.emplace_back(std::stoll(id));
   }
@@ -166,8 +165,7 @@ Result<store::LoggedModelSearch> ReadSearch(const Message& message) {
   ROOST_ASSIGN(const auto ids, message.Texts("experiment_ids"));
   ROOST_ASSIGN(search.experiments, ReadExperiments(ids));
   ROOST_ASSIGN(const std::string filter, message.TextOr("filter", ""));
-  ROOST_ASSIGN(search.filter,
-               spec::ParseMlflowFilter(spec::MlflowNoun::kLoggedModel, filter));
+  ROOST_ASSIGN(search.filter, spec::ParseMlflowFilter(spec::MlflowNoun::kLoggedModel, filter));
   ROOST_ASSIGN(const auto datasets, message.Messages("datasets"));
   for (const Message& item : datasets) {
     ROOST_ASSIGN(store::LoggedModelDataset dataset, ReadDataset(item));
@@ -181,12 +179,12 @@ Result<store::LoggedModelSearch> ReadSearch(const Message& message) {
     ROOST_ASSIGN(store::LoggedModelSearch::Order key, ReadOrder(item));
     search.order.push_back(std::move(key));
   }
-  ROOST_ASSIGN(const std::int64_t asked, message.IntegerOr("max_results", 0));
+  ROOST_ASSIGN(const std::int64_t asked, message.IntegerOr("max_results", kModelsOnPage));
   if (asked < 0) {
     return InvalidValue("max_results", asked, "It must be a positive number.");
   }
-  search.limit = static_cast<std::size_t>(
-      asked == 0 ? kModelsOnPage : std::min(asked, kMostModelsOnPage));
+  search.limit =
+      static_cast<std::size_t>(asked == 0 ? kModelsOnPage : std::min(asked, kMostModelsOnPage));
   return search;
 }
 

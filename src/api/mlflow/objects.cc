@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "api/mlflow/logged_model_objects.h"
-
 #include "api/mlflow/run_tags.h"
 
 namespace roost::api::mlflow {
