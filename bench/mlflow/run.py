@@ -150,10 +150,12 @@ def main() -> None:
     parser.add_argument("--sides", default="roost,mlflow1,mlflow4")
     parser.add_argument("--cases", default="", help="only those whose names contain one of these words, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1, help="of the number of requests to Roost: 0.1 is enough to try it out")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=0)
     arguments = parser.parse_args()
+    cases.scale = arguments.scale
     if "mlflow" in arguments.sides and not arguments.runs and arguments.python == sys.executable and not importlib.util.find_spec("mlflow"):
         raise SystemExit("mlflow is not installed here: name an interpreter that has it with --python, or measure one side with --sides roost")
     with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder:

@@ -25,6 +25,10 @@ ROOST_MLFLOW(DeleteRun);
 ROOST_MLFLOW(RestoreRun);
 ROOST_MLFLOW(DeleteTag);
 
+// search_experiments.cc, search_runs.cc
+ROOST_MLFLOW(SearchExperiments);
+ROOST_MLFLOW(SearchRuns);
+
 // logging.cc: on the I/O thread, answered when the group commit is durable
 void LogMetric(Services& services, Request& request, Responder responder);
 void LogParam(Services& services, Request& request, Responder responder);
@@ -35,6 +39,33 @@ void LogBatch(Services& services, Request& request, Responder responder);
 Result<Response> GetMetricHistory(Services& services, Request& request);
 Result<Response> GetMetricHistoryBulk(Services& services, Request& request);
 Result<Response> GetMetricHistoryBulkInterval(Services& services, Request& request);
+
+// registered_models.cc
+ROOST_MLFLOW(CreateRegisteredModel);
+ROOST_MLFLOW(GetRegisteredModel);
+ROOST_MLFLOW(UpdateRegisteredModel);
+ROOST_MLFLOW(RenameRegisteredModel);
+ROOST_MLFLOW(DeleteRegisteredModel);
+ROOST_MLFLOW(SetRegisteredModelTag);
+ROOST_MLFLOW(DeleteRegisteredModelTag);
+ROOST_MLFLOW(GetLatestVersions);
+ROOST_MLFLOW(SetRegisteredModelAlias);
+ROOST_MLFLOW(DeleteRegisteredModelAlias);
+ROOST_MLFLOW(GetModelVersionByAlias);
+
+// model_versions.cc
+ROOST_MLFLOW(CreateModelVersion);
+ROOST_MLFLOW(GetModelVersion);
+ROOST_MLFLOW(UpdateModelVersion);
+ROOST_MLFLOW(TransitionModelVersionStage);
+ROOST_MLFLOW(DeleteModelVersion);
+ROOST_MLFLOW(GetModelVersionDownloadUri);
+ROOST_MLFLOW(SetModelVersionTag);
+ROOST_MLFLOW(DeleteModelVersionTag);
+
+// registry_search.cc
+ROOST_MLFLOW(SearchRegisteredModels);
+ROOST_MLFLOW(SearchModelVersions);
 
 // logged_models.cc
 ROOST_MLFLOW(CreateLoggedModel);

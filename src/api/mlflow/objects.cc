@@ -5,6 +5,7 @@
 
 #include "api/mlflow/logged_model_objects.h"
 #include "api/mlflow/run_tags.h"
+#include "spec/mlflow_run_search.h"
 
 namespace roost::api::mlflow {
 namespace {
@@ -18,28 +19,6 @@ std::string DefaultLocation(ExperimentId experiment) {
 }
 
 }  // namespace
-
-std::string_view StatusOf(RunState state) {
-  switch (state) {
-    case RunState::kNotStarted:
-    case RunState::kQueued:
-    case RunState::kStarting:
-    case RunState::kProvisioning:
-      return "SCHEDULED";
-    case RunState::kPreparing:
-    case RunState::kRunning:
-    case RunState::kFinalizing:
-    case RunState::kCancelRequested:
-      return "RUNNING";
-    case RunState::kCompleted:
-      return "FINISHED";
-    case RunState::kFailed:
-      return "FAILED";
-    case RunState::kCanceled:
-      return "KILLED";
-  }
-  return "RUNNING";
-}
 
 std::optional<RunState> StateOf(std::string_view status) {
   if (status == "RUNNING") return RunState::kRunning;
@@ -109,7 +88,7 @@ Answer RunInfo(const store::Run& run) {
       {"experiment_id", std::to_string(run.experiment.value())},
       {"run_name", run.display_name},
       {"user_id", run.user_id.empty() ? run.submitter : run.user_id},
-      {"status", StatusOf(run.state)},
+      {"status", spec::MlflowStatus(run.state)},
       {"start_time", Milliseconds(run.started_at != 0 ? run.started_at : run.created_at)}};
   if (run.ended_at != 0) info["end_time"] = Milliseconds(run.ended_at);
   info["artifact_uri"] = ArtifactUriOf(run);

@@ -49,6 +49,8 @@ void AddTracking(Table& table) {
   table.Call(kPost, "experiments/create", Serve<CreateExperiment>);
   table.Call(kGet, "experiments/get", Serve<GetExperiment>);
   table.Call(kGet, "experiments/get-by-name", Serve<GetExperimentByName>);
+  table.Call(kPost, "experiments/search", Serve<SearchExperiments>);
+  table.Call(kGet, "experiments/search", Serve<SearchExperiments>);
   table.Call(kPost, "experiments/delete", Serve<DeleteExperiment>);
   table.Call(kPost, "experiments/restore", Serve<RestoreExperiment>);
   table.Call(kPost, "experiments/update", Serve<UpdateExperiment>);
@@ -57,6 +59,7 @@ void AddTracking(Table& table) {
 
   table.Call(kPost, "runs/create", Serve<CreateRun>);
   table.Call(kGet, "runs/get", Serve<GetRun>);
+  table.Call(kPost, "runs/search", Serve<SearchRuns>);
   table.Call(kPost, "runs/update", Serve<UpdateRun>);
   table.Call(kPost, "runs/delete", Serve<DeleteRun>);
   table.Call(kPost, "runs/restore", Serve<RestoreRun>);
@@ -70,6 +73,32 @@ void AddTracking(Table& table) {
   // The page's own, without the other prefix.
   table.Add(kGet, "/ajax-api/2.0/mlflow/metrics/get-history-bulk").blocking = GetMetricHistoryBulk;
   table.Call(kGet, "metrics/get-history-bulk-interval", GetMetricHistoryBulkInterval);
+}
+
+void AddRegistry(Table& table) {
+  table.Call(kPost, "registered-models/create", Serve<CreateRegisteredModel>);
+  table.Call(kGet, "registered-models/get", Serve<GetRegisteredModel>);
+  table.Call(kPatch, "registered-models/update", Serve<UpdateRegisteredModel>);
+  table.Call(kPost, "registered-models/rename", Serve<RenameRegisteredModel>);
+  table.Call(kDelete, "registered-models/delete", Serve<DeleteRegisteredModel>);
+  table.Call(kGet, "registered-models/search", Serve<SearchRegisteredModels>);
+  table.Call(kPost, "registered-models/set-tag", Serve<SetRegisteredModelTag>);
+  table.Call(kDelete, "registered-models/delete-tag", Serve<DeleteRegisteredModelTag>);
+  table.Call(kPost, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kGet, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kPost, "registered-models/alias", Serve<SetRegisteredModelAlias>);
+  table.Call(kDelete, "registered-models/alias", Serve<DeleteRegisteredModelAlias>);
+  table.Call(kGet, "registered-models/alias", Serve<GetModelVersionByAlias>);
+
+  table.Call(kPost, "model-versions/create", Serve<CreateModelVersion>);
+  table.Call(kGet, "model-versions/get", Serve<GetModelVersion>);
+  table.Call(kPatch, "model-versions/update", Serve<UpdateModelVersion>);
+  table.Call(kPost, "model-versions/transition-stage", Serve<TransitionModelVersionStage>);
+  table.Call(kDelete, "model-versions/delete", Serve<DeleteModelVersion>);
+  table.Call(kGet, "model-versions/search", Serve<SearchModelVersions>);
+  table.Call(kGet, "model-versions/get-download-uri", Serve<GetModelVersionDownloadUri>);
+  table.Call(kPost, "model-versions/set-tag", Serve<SetModelVersionTag>);
+  table.Call(kDelete, "model-versions/delete-tag", Serve<DeleteModelVersionTag>);
 }
 
 void AddLoggedModels(Table& table) {
@@ -130,6 +159,7 @@ void AddPlain(Table& table) {
 std::vector<Route> MakeRoutes() {
   Table table;
   AddTracking(table);
+  AddRegistry(table);
   AddLoggedModels(table);
   AddArtifacts(table);
   AddPlain(table);
