@@ -76,7 +76,7 @@ TEST(ArtifactPathTest, WhateverLeadsElsewhereIsRefused) {
       "\xff\xfe",
       "%ff",
       layers,
-      std::string(5000, 'x'),
+      std::string(6000, 'x'),
   };
   for (const std::string& sent : cases) {
     const auto got = SafePath(sent);
