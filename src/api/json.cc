@@ -60,11 +60,25 @@ Json ModelVersionJson(const store::ModelVersion& version) {
           {"experiment", TextOrNull(version.experiment_name)},
           {"snapshot", version.snapshot ? Json(version.snapshot->ToText()) : Json(nullptr)},
           {"submitter", version.submitter},
+          {"stage", spec::ToString(version.stage)},
+          {"aliases", version.aliases},
           {"digest", version.tree.ToText()},
           {"bytes", version.bytes},
           {"file_count", version.file_count},
           {"created_at", TimeJson(version.created_at)},
           {"updated_at", TimeJson(version.updated_at)}};
+}
+
+Json ModelJson(const store::Model& model) {
+  Json aliases = Json::object();
+  for (const store::ModelAlias& each : model.aliases) aliases[each.alias] = each.version;
+  return {{"name", model.name},
+          {"description", model.description},
+          {"tags", model.tags},
+          {"aliases", std::move(aliases)},
+          {"latest_version", model.latest_version > 0 ? Json(model.latest_version) : Json(nullptr)},
+          {"created_at", TimeJson(model.created_at)},
+          {"updated_at", TimeJson(model.updated_at)}};
 }
 
 Json PointJson(const store::StoredPoint& point) {

@@ -28,6 +28,7 @@ struct RunJsonOptions {
 };
 Json RunJson(const store::Run& run, Micros now, const RunJsonOptions& options);
 Json ExperimentJson(const store::Experiment& experiment);
+Json ModelJson(const store::Model& model);
 Json ModelVersionJson(const store::ModelVersion& version);
 Json SummaryJson(const store::MetricSummary& summary);
 Json PointJson(const store::StoredPoint& point);

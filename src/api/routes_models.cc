@@ -135,12 +135,7 @@ Result<Response> ListModels(Services& services, Request& request) {
   const bool more = models.size() > limit;
   if (more) models.resize(limit);
   Json items = Json::array();
-  for (const store::Model& model : models) {
-    items.push_back({{"name", model.name},
-                     {"latest_version", model.latest_version},
-                     {"created_at", TimeJson(model.created_at)},
-                     {"updated_at", TimeJson(model.updated_at)}});
-  }
+  for (const store::Model& model : models) items.push_back(ModelJson(model));
   return ListResponse(std::move(items), more ? PageToken(models.back().name) : "");
 }
 
@@ -171,10 +166,12 @@ Result<Response> RegisterModelVersion(Services& services, Request& request) {
 Result<Response> GetModel(Services& services, Request& request) {
   const std::string& name = request.parameters[0];
   ROOST_ASSIGN(const auto versions, services.store.models().Versions(name));
-  if (versions.empty()) return Fail(ErrorCode::kNotFound, "There is no model \"" + name + "\".");
+  ROOST_ASSIGN(const store::Model model, services.store.models().GetModel(name));
   Json items = Json::array();
   for (const store::ModelVersion& version : versions) items.push_back(ModelVersionJson(version));
-  return JsonResponse(200, {{"name", name}, {"versions", std::move(items)}});
+  Json answer = ModelJson(model);
+  answer["versions"] = std::move(items);
+  return JsonResponse(200, answer);
 }
 
 Result<Response> GetModelVersion(Services& services, Request& request) {

@@ -223,6 +223,8 @@ TEST_F(RunsTest, ModelsAreRegisteredFromARunAndFromBlobs) {
   ASSERT_EQ(first.status, 201) << first.body;
   EXPECT_EQ(first.Json()["version"], 1);
   EXPECT_EQ(first.Json()["run_id"], run);
+  EXPECT_EQ(first.Json()["stage"], "None");
+  EXPECT_EQ(first.Json()["aliases"], nlohmann::json::array());
   EXPECT_EQ(Post("/api/v1/models", body, key).status, 200);
   EXPECT_EQ(Post("/api/v1/models",
                  R"({"name": "other", "run_id": ")" + run + R"(", "path": "outputs/m"})", key)

@@ -38,6 +38,14 @@ Result<int> ListModels(client::Client& client, bool as_json) {
   return 0;
 }
 
+std::string JoinedAliases(const json& version) {
+  std::vector<std::string> aliases;
+  for (const json& alias : version.value("aliases", json::array())) {
+    aliases.push_back(PlainText(alias));
+  }
+  return Join(aliases, " ");
+}
+
 Result<int> ShowModel(client::Client& client, const std::string& name, bool as_json) {
   ROOST_ASSIGN(const json model, client.Get(ModelPath(name)));
   if (as_json) {
@@ -50,6 +58,8 @@ Result<int> ShowModel(client::Client& client, const std::string& name, bool as_j
                {"SIZE", true},
                {"RUN", false, true},
                {"BY", false, true},
+               {"STAGE"},
+               {"ALIASES", false, true},
                {"TAGS", false, true}});
   for (const json& version : model.value("versions", json::array())) {
     std::string tags;
@@ -58,11 +68,13 @@ Result<int> ShowModel(client::Client& client, const std::string& name, bool as_j
         tags += (tags.empty() ? "" : " ") + key + "=" + PlainText(value);
       }
     }
+    const std::string stage = Text(version, "stage");
     const auto bytes = Number(version.value("bytes", json()));
     table.AddRow(
         {Text(version, "version"), Ago(version.value("created_at", json()), SystemClock().Now()),
          Text(version, "file_count"), bytes ? FormatBytes(static_cast<std::uint64_t>(*bytes)) : "",
-         Text(version, "run_id"), Text(version, "submitter"), tags});
+         Text(version, "run_id"), Text(version, "submitter"), stage == "None" ? "" : stage,
+         JoinedAliases(version), tags});
   }
   ROOST_TRY(table.Print());
   return 0;

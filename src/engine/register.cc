@@ -27,6 +27,7 @@ std::string NormalisedPath(std::string path) {
 // The path of an artifact inside the model, if it belongs to it: a model of one file is named by
 // its last part, a folder's files keep their place below it.
 std::optional<std::string> PathInModel(const std::string& model_path, const std::string& artifact) {
+  if (model_path.empty()) return artifact;
   if (artifact == model_path) return fs::path(artifact).filename().string();
   if (artifact.starts_with(model_path + "/")) return artifact.substr(model_path.size() + 1);
   return {};
@@ -51,7 +52,7 @@ Result<std::vector<FileToTake>> FilesInWorkingFolder(store::Store& store, const 
                                                      const std::string& model_path) {
   std::vector<FileToTake> files;
   if (run.kind != spec::RunKind::kManaged || spec::IsFinal(run.state) || run.attempt < 1 ||
-      !IsSafeRelativePath(model_path)) {
+      model_path.empty() || !IsSafeRelativePath(model_path)) {
     return files;
   }
   const std::string top = *fs::path(model_path).begin();
@@ -68,8 +69,26 @@ Result<std::vector<FileToTake>> FilesInWorkingFolder(store::Store& store, const 
   return files;
 }
 
-Result<std::vector<store::ModelFile>> FilesOfModel(store::Store& store, const store::Run& run,
-                                                   const std::string& model_path) {
+Error NotLocated(store::Store& store, const store::Run& run, const std::string& model_path) {
+  std::vector<std::string> names;
+  if (const auto all = AllArtifacts(store, run.key, "", kFilesInError + 1)) {
+    for (const store::Artifact& artifact : *all) names.push_back(artifact.path);
+  }
+  if (names.size() > kFilesInError) {
+    names.resize(kFilesInError);
+    names.push_back("...");
+  }
+  return {ErrorCode::kNotFound,
+          fmt::format("Could not locate the provided model_path {} in the set of files uploaded to "
+                      "the run: [{}]",
+                      model_path, Join(names, ", ")),
+          {}};
+}
+
+}  // namespace
+
+Result<std::vector<store::ModelFile>> FilesOfRun(store::Store& store, const store::Run& run,
+                                                 const std::string& model_path) {
   std::vector<store::ModelFile> files;
   std::vector<std::string> uploaded;
   ROOST_ASSIGN(const std::vector<store::Artifact> artifacts,
@@ -98,24 +117,6 @@ Result<std::vector<store::ModelFile>> FilesOfModel(store::Store& store, const st
   return files;
 }
 
-Error NotLocated(store::Store& store, const store::Run& run, const std::string& model_path) {
-  std::vector<std::string> names;
-  if (const auto all = AllArtifacts(store, run.key, "", kFilesInError + 1)) {
-    for (const store::Artifact& artifact : *all) names.push_back(artifact.path);
-  }
-  if (names.size() > kFilesInError) {
-    names.resize(kFilesInError);
-    names.push_back("...");
-  }
-  return {ErrorCode::kNotFound,
-          fmt::format("Could not locate the provided model_path {} in the set of files uploaded to "
-                      "the run: [{}]",
-                      model_path, Join(names, ", ")),
-          {}};
-}
-
-}  // namespace
-
 Result<store::Models::Registered> RegisterModel(store::Store& store, const RegisterFromRun& request,
                                                 const std::string& submitter) {
   ROOST_TRY(spec::CheckModelName(request.model_name));
@@ -126,7 +127,7 @@ Result<store::Models::Registered> RegisterModel(store::Store& store, const Regis
   }
   const std::string source = request.model_path.empty() ? request.model_name : request.model_path;
   const std::string model_path = NormalisedPath(source);
-  ROOST_ASSIGN(std::vector<store::ModelFile> files, FilesOfModel(store, run, model_path));
+  ROOST_ASSIGN(std::vector<store::ModelFile> files, FilesOfRun(store, run, model_path));
   if (files.empty()) return Fail(NotLocated(store, run, model_path));
 
   store::NewModelVersion model;

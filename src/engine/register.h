@@ -2,8 +2,10 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "store/models.h"
+#include "store/runs.h"
 #include "store/store.h"
 
 namespace roost::engine {
@@ -26,5 +28,10 @@ struct RegisterFromRun {
 // is still going, outputs that were not uploaded yet are taken from the working folder.
 Result<store::Models::Registered> RegisterModel(store::Store& store, const RegisterFromRun& request,
                                                 const std::string& submitter);
+
+// What lies below `path` of a run's files, by path: its artifacts, and outputs that are only in the
+// working folder yet. Empty: all artifacts. Nothing there is no error.
+Result<std::vector<store::ModelFile>> FilesOfRun(store::Store& store, const store::Run& run,
+                                                 const std::string& path);
 
 }  // namespace roost::engine

@@ -184,6 +184,6 @@ class Database {
 Status CheckIdentity(Connection& connection);
 // Brings the schema to this program's version inside one transaction.
 Status Migrate(Connection& connection);
-inline constexpr int kSchemaVersion = 7;
+inline constexpr int kSchemaVersion = 8;
 
 }  // namespace roost::store

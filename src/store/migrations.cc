@@ -4,6 +4,7 @@
 #include "store/database.h"
 #include "store/logged_model_schema.h"
 #include "store/metric_schema.h"
+#include "store/model_schema.h"
 
 namespace roost::store {
 namespace {
@@ -283,9 +284,10 @@ CREATE INDEX runs_by_experiment_and_start_time
   ON runs(experiment, ifnull(started_at, created_at), key);
 )sql";
 
-constexpr std::array kSteps = {Step{2, kEnvironments}, Step{3, kComputeTargets},
-                               Step{4, kDataSchema}, Step{5, kMlflowColumns},
-                               Step{6, kLoggedModelSchema}, Step{7, kRunStartTimes}};
+constexpr std::array kSteps = {Step{2, kEnvironments},       Step{3, kComputeTargets},
+                               Step{4, kDataSchema},         Step{5, kMlflowColumns},
+                               Step{6, kLoggedModelSchema},  Step{7, kRunStartTimes},
+                               Step{8, kModelRegistrySchema}};
 static_assert(kSteps.back().to == kSchemaVersion);
 
 Result<std::int64_t> ReadNumber(Connection& connection, std::string_view sql) {

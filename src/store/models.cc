@@ -4,54 +4,11 @@
 
 #include "spec/snapshot.h"
 #include "store/database.h"
+#include "store/model_rows.h"
 #include "store/rows.h"
 
 namespace roost::store {
 namespace {
-
-#define ROOST_SELECT_VERSION                                                                    \
-  "SELECT name, version, description, tags, properties, framework, framework_version, source, " \
-  "run_id, experiment_name, snapshot, submitter, tree, bytes, file_count, created_at, "         \
-  "updated_at, key FROM model_versions "
-
-ModelVersion ReadVersion(const Statement& row) {
-  ModelVersion version;
-  version.name = row.Text(0);
-  version.version = row.Int(1);
-  version.description = row.Text(2);
-  version.tags = ReadJsonMap(row.TextView(3));
-  version.properties = ReadJsonMap(row.TextView(4));
-  version.framework = row.Text(5);
-  version.framework_version = row.Text(6);
-  version.source = row.Text(7);
-  version.run_id = row.Text(8);
-  version.experiment_name = row.Text(9);
-  version.snapshot = ReadOptionalDigest(row, 10);
-  version.submitter = row.Text(11);
-  version.tree = ReadDigest(row, 12);
-  version.bytes = static_cast<std::uint64_t>(row.Int(13));
-  version.file_count = row.Int(14);
-  version.created_at = row.Int(15);
-  version.updated_at = row.Int(16);
-  return version;
-}
-
-Result<std::vector<ModelVersion>> ReadVersions(Statement& query) {
-  std::vector<ModelVersion> versions;
-  while (true) {
-    ROOST_ASSIGN(const bool row, query.Step());
-    if (!row) return versions;
-    versions.push_back(ReadVersion(query));
-  }
-}
-
-Error NoSuchVersion(const std::string& name, std::optional<std::int64_t> version) {
-  std::string what = "There is no model named '" + name + "'.";
-  if (version) {
-    what = "The model '" + name + "' has no version " + std::to_string(*version) + ".";
-  }
-  return {ErrorCode::kNotFound, std::move(what), {}};
-}
 
 // What the version comes from, copied, so that deleting the run leaves the lineage readable.
 struct Lineage {
@@ -59,11 +16,13 @@ struct Lineage {
   std::optional<Digest> snapshot;
 };
 
-Result<Lineage> ReadLineage(Connection& db, const std::string& run_id) {
+Result<Lineage> ReadLineage(Connection& db, const NewModelVersion& model) {
+  const std::string& run_id = model.run_id;
   if (run_id.empty()) return Lineage{};
   ROOST_ASSIGN(Statement query, db.Prepare("SELECT e.name, r.snapshot FROM runs r JOIN experiments "
                                            "e ON e.id = r.experiment WHERE r.id = ?"));
   ROOST_ASSIGN(const bool row, query.Bind(1, run_id).Step());
+  if (!row && model.origin == Origin::kMlflow) return Lineage{};
   if (!row) {
     return Fail(ErrorCode::kNotFound, "There is no run with the id '" + run_id + "'.");
   }
@@ -72,7 +31,7 @@ Result<Lineage> ReadLineage(Connection& db, const std::string& run_id) {
 
 // The file list in the form of a snapshot's, whose id is the digest of its content.
 Result<spec::SnapshotManifest> SortedFiles(const NewModelVersion& model) {
-  if (model.files.empty()) {
+  if (model.files.empty() && model.origin == Origin::kNative) {
     return Invalid("files", "A model version needs at least one file.");
   }
   spec::SnapshotManifest tree;
@@ -88,13 +47,35 @@ Result<spec::SnapshotManifest> SortedFiles(const NewModelVersion& model) {
   return Invalid("files", "The path '" + twice->path + "' stands twice in the model's files.");
 }
 
-Result<std::int64_t> NextVersion(Connection& db, const std::string& name) {
-  ROOST_ASSIGN(
-      Statement next,
-      db.Prepare("INSERT INTO models(name, last_version) VALUES(?, 1) ON CONFLICT(name) DO "
-                 "UPDATE SET last_version = last_version + 1 RETURNING last_version"));
-  ROOST_TRY(next.Bind(1, name).Step());
+Result<std::int64_t> NextVersion(WriteContext& context, const NewModelVersion& model) {
+  ROOST_ASSIGN(const bool is_there, IsModelThere(context.db, model.name));
+  if (!is_there && model.origin == Origin::kMlflow) return Fail(NoSuchModel(model.name));
+  if (!is_there) {
+    ROOST_ASSIGN(Statement make,
+                 context.db.Prepare("INSERT INTO models(name, last_version, submitter, created_at, "
+                                    "updated_at) VALUES(?1, 0, ?2, ?3, ?3) ON CONFLICT(name) DO "
+                                    "UPDATE SET submitter = ?2, created_at = ?3, updated_at = ?3"));
+    ROOST_TRY(make.Bind(1, model.name).Bind(2, model.submitter).Bind(3, context.now).Run());
+  }
+  ROOST_ASSIGN(Statement next,
+               context.db.Prepare("UPDATE models SET last_version = last_version + 1, updated_at = "
+                                  "max(updated_at, ?2) WHERE name = ?1 RETURNING last_version"));
+  ROOST_TRY(next.Bind(1, model.name).Bind(2, context.now).Step());
   return next.Int(0);
+}
+
+Status PutVersionTag(Connection& db, std::int64_t version_key, const std::string& key,
+                     const std::string& value) {
+  ROOST_ASSIGN(Statement put,
+               db.Prepare("INSERT INTO model_version_tags(model_version, key, value) VALUES(?1, "
+                          "?2, ?3) ON CONFLICT DO UPDATE SET value = ?3"));
+  return put.Bind(1, version_key).Bind(2, key).Bind(3, value).Run();
+}
+
+Status RemoveVersionTag(Connection& db, std::int64_t version_key, const std::string& key) {
+  ROOST_ASSIGN(Statement remove, db.Prepare("DELETE FROM model_version_tags WHERE model_version = "
+                                            "? AND key = ?"));
+  return remove.Bind(1, version_key).Bind(2, key).Run();
 }
 
 Status InsertVersion(WriteContext& context, const NewModelVersion& model, std::int64_t version,
@@ -102,23 +83,28 @@ Status InsertVersion(WriteContext& context, const NewModelVersion& model, std::i
   const Digest tree_id = tree.Id();
   ROOST_ASSIGN(
       Statement insert,
-      context.db.Prepare("INSERT INTO model_versions(name, version, description, tags, properties, "
-                         "framework, framework_version, source, run_id, experiment_name, snapshot, "
-                         "submitter, tree, bytes, file_count, idempotency_key, created_at, "
-                         "updated_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
-                         "?13, ?14, ?15, ?16, ?17, ?17)"));
+      context.db.Prepare(
+          "INSERT INTO model_versions(name, version, description, properties, framework, "
+          "framework_version, source, location, run_id, run_link, logged_model_id, "
+          "experiment_name, snapshot, submitter, tree, bytes, file_count, idempotency_key, "
+          "created_at, updated_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+          "?14, ?15, ?16, ?17, ?18, ?19, ?19)"));
   insert.Bind(1, model.name).Bind(2, version).Bind(3, model.description);
-  insert.Bind(4, JsonOf(model.tags)).Bind(5, JsonOf(model.properties));
-  insert.Bind(6, model.framework).Bind(7, model.framework_version).Bind(8, model.source);
-  insert.Bind(9, model.run_id).Bind(10, lineage.experiment_name);
-  BindOptionalDigest(insert, 11, lineage.snapshot);
-  insert.Bind(12, model.submitter).BindBlob(13, BytesOf(tree_id));
-  insert.Bind(14, static_cast<std::int64_t>(tree.TotalBytes()));
-  insert.Bind(15, static_cast<std::int64_t>(tree.files.size()));
-  BindOptionalText(insert, 16, model.idempotency_key);
-  ROOST_TRY(insert.Bind(17, context.now).Run());
+  insert.Bind(4, JsonOf(model.properties)).Bind(5, model.framework);
+  insert.Bind(6, model.framework_version).Bind(7, model.source).Bind(8, model.location);
+  insert.Bind(9, model.run_id).Bind(10, model.run_link).Bind(11, model.logged_model_id);
+  insert.Bind(12, lineage.experiment_name);
+  BindOptionalDigest(insert, 13, lineage.snapshot);
+  insert.Bind(14, model.submitter).BindBlob(15, BytesOf(tree_id));
+  insert.Bind(16, static_cast<std::int64_t>(tree.TotalBytes()));
+  insert.Bind(17, static_cast<std::int64_t>(tree.files.size()));
+  BindOptionalText(insert, 18, model.idempotency_key);
+  ROOST_TRY(insert.Bind(19, context.now).Run());
 
   const std::int64_t key = context.db.LastInsertId();
+  for (const auto& [tag, value] : model.tags) {
+    ROOST_TRY(PutVersionTag(context.db, key, tag, value));
+  }
   ROOST_ASSIGN(Statement file, context.db.Prepare("INSERT INTO model_files(model_version, path, "
                                                   "digest, size) VALUES(?, ?, ?, ?)"));
   for (const spec::SnapshotFile& entry : tree.files) {
@@ -128,24 +114,6 @@ Status InsertVersion(WriteContext& context, const NewModelVersion& model, std::i
   return {};
 }
 
-Result<ModelVersion> LoadVersion(Connection& db, const std::string& name,
-                                 std::optional<std::int64_t> version) {
-  ROOST_ASSIGN(
-      Statement query,
-      db.Prepare(version ? ROOST_SELECT_VERSION "WHERE name = ?1 AND version = ?2"
-                         : ROOST_SELECT_VERSION "WHERE name = ?1 ORDER BY version DESC LIMIT 1"));
-  query.Bind(1, name);
-  if (version) query.Bind(2, *version);
-  ROOST_ASSIGN(const bool row, query.Step());
-  if (!row) return Fail(NoSuchVersion(name, version));
-  return ReadVersion(query);
-}
-
-Status AddModelEvent(WriteContext& context, const std::string& name, std::int64_t version) {
-  return context.AddEvent("model", "",
-                          JsonOf({{"name", name}, {"version", std::to_string(version)}}));
-}
-
 }  // namespace
 
 Result<Models::Registered> Models::Register(const NewModelVersion& model) {
@@ -153,13 +121,13 @@ Result<Models::Registered> Models::Register(const NewModelVersion& model) {
   using Made = Registered;
   return database_.Write<Made>(Lane::kState, [&](WriteContext& context) -> Result<Made> {
     if (!model.idempotency_key.empty()) {
-      ROOST_ASSIGN(Statement known,
-                   context.db.Prepare(ROOST_SELECT_VERSION "WHERE idempotency_key = ?"));
-      ROOST_ASSIGN(const bool row, known.Bind(1, model.idempotency_key).Step());
-      if (row) return Made{ReadVersion(known), false};
+      static const std::string sql = kSelectVersions + "WHERE v.idempotency_key = ?";
+      ROOST_ASSIGN(Statement query, context.db.Prepare(sql));
+      ROOST_ASSIGN(auto known, ReadVersions(query.Bind(1, model.idempotency_key)));
+      if (!known.empty()) return Made{std::move(known.front()), false};
     }
-    ROOST_ASSIGN(const Lineage lineage, ReadLineage(context.db, model.run_id));
-    ROOST_ASSIGN(const std::int64_t version, NextVersion(context.db, model.name));
+    ROOST_ASSIGN(const Lineage lineage, ReadLineage(context.db, model));
+    ROOST_ASSIGN(const std::int64_t version, NextVersion(context, model));
     ROOST_TRY(InsertVersion(context, model, version, tree, lineage));
     ROOST_TRY(AddModelEvent(context, model.name, version));
     ROOST_ASSIGN(ModelVersion made, LoadVersion(context.db, model.name, version));
@@ -167,29 +135,15 @@ Result<Models::Registered> Models::Register(const NewModelVersion& model) {
   });
 }
 
-Result<std::vector<Model>> Models::List(const std::string& after_name, std::size_t limit) const {
-  using Found = std::vector<Model>;
-  return database_.Read<Found>([&](Connection& db) -> Result<Found> {
-    ROOST_ASSIGN(Statement query,
-                 db.Prepare("SELECT name, max(version), min(created_at), max(updated_at) FROM "
-                            "model_versions WHERE name > ? GROUP BY name ORDER BY name LIMIT ?"));
-    query.Bind(1, after_name).Bind(2, static_cast<std::int64_t>(limit));
-    Found models;
-    while (true) {
-      ROOST_ASSIGN(const bool row, query.Step());
-      if (!row) return models;
-      models.push_back({query.Text(0), query.Int(1), query.Int(2), query.Int(3)});
-    }
-  });
-}
-
 Result<std::vector<ModelVersion>> Models::Versions(const std::string& name) const {
   using Found = std::vector<ModelVersion>;
   return database_.Read<Found>([&](Connection& db) -> Result<Found> {
-    ROOST_ASSIGN(Statement query,
-                 db.Prepare(ROOST_SELECT_VERSION "WHERE name = ? ORDER BY version DESC"));
+    static const std::string sql = kSelectVersions + "WHERE v.name = ? ORDER BY v.version DESC";
+    ROOST_ASSIGN(Statement query, db.Prepare(sql));
     ROOST_ASSIGN(Found versions, ReadVersions(query.Bind(1, name)));
-    if (versions.empty()) return Fail(NoSuchVersion(name, std::nullopt));
+    if (!versions.empty()) return versions;
+    ROOST_ASSIGN(const bool is_there, IsModelThere(db, name));
+    if (!is_there) return Fail(NoSuchModel(name));
     return versions;
   });
 }
@@ -197,8 +151,9 @@ Result<std::vector<ModelVersion>> Models::Versions(const std::string& name) cons
 Result<std::vector<ModelVersion>> Models::OfRun(const std::string& run_id) const {
   using Found = std::vector<ModelVersion>;
   return database_.Read<Found>([&](Connection& db) -> Result<Found> {
-    ROOST_ASSIGN(Statement query,
-                 db.Prepare(ROOST_SELECT_VERSION "WHERE run_id = ? AND run_id <> '' ORDER BY key"));
+    static const std::string sql =
+        kSelectVersions + "WHERE v.run_id = ? AND v.run_id <> '' ORDER BY v.key";
+    ROOST_ASSIGN(Statement query, db.Prepare(sql));
     return ReadVersions(query.Bind(1, run_id));
   });
 }
@@ -233,31 +188,71 @@ Status Models::Update(const std::string& name, std::int64_t version,
                       const std::optional<std::string>& description,
                       const std::map<std::string, std::optional<std::string>>& tags) {
   return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
-    ROOST_ASSIGN(ModelVersion model, LoadVersion(context.db, name, version));
-    if (description) model.description = *description;
+    ROOST_ASSIGN(const std::int64_t key, VersionKey(context.db, name, version));
     for (const auto& [tag, value] : tags) {
-      if (value) {
-        model.tags[tag] = *value;
-      } else {
-        model.tags.erase(tag);
-      }
+      ROOST_TRY(value ? PutVersionTag(context.db, key, tag, *value)
+                      : RemoveVersionTag(context.db, key, tag));
     }
     ROOST_ASSIGN(Statement update,
-                 context.db.Prepare("UPDATE model_versions SET description = ?, tags = ?, "
-                                    "updated_at = max(updated_at, ?) WHERE name = ? AND version = "
-                                    "?"));
-    update.Bind(1, model.description).Bind(2, JsonOf(model.tags)).Bind(3, context.now);
-    ROOST_TRY(update.Bind(4, name).Bind(5, version).Run());
+                 context.db.Prepare("UPDATE model_versions SET description = ifnull(?1, "
+                                    "description), updated_at = max(updated_at, ?2) WHERE key = "
+                                    "?3"));
+    if (description) {
+      update.Bind(1, *description);
+    } else {
+      update.BindNull(1);
+    }
+    ROOST_TRY(update.Bind(2, context.now).Bind(3, key).Run());
     return AddModelEvent(context, name, version);
   });
 }
 
-Status Models::Delete(const std::string& name, std::int64_t version) {
+Status Models::SetVersionTag(const std::string& name, std::int64_t version, const std::string& key,
+                             const std::string& value) {
   return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
-    ROOST_ASSIGN(Statement remove, context.db.Prepare("DELETE FROM model_versions WHERE name = ? "
-                                                      "AND version = ?"));
-    ROOST_TRY(remove.Bind(1, name).Bind(2, version).Run());
-    if (context.db.Changes() == 0) return Fail(NoSuchVersion(name, version));
+    ROOST_ASSIGN(const std::int64_t row, VersionKey(context.db, name, version));
+    ROOST_TRY(PutVersionTag(context.db, row, key, value));
+    return AddModelEvent(context, name, version);
+  });
+}
+
+Status Models::DeleteVersionTag(const std::string& name, std::int64_t version,
+                                const std::string& key) {
+  return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
+    ROOST_ASSIGN(const std::int64_t row, VersionKey(context.db, name, version));
+    ROOST_TRY(RemoveVersionTag(context.db, row, key));
+    return AddModelEvent(context, name, version);
+  });
+}
+
+Result<ModelVersion> Models::MoveToStage(const std::string& name, std::int64_t version,
+                                         spec::ModelStage stage, Others others) {
+  using Moved = ModelVersion;
+  return database_.Write<Moved>(Lane::kState, [&](WriteContext& context) -> Result<Moved> {
+    ROOST_ASSIGN(const std::int64_t key, VersionKey(context.db, name, version));
+    ROOST_ASSIGN(Statement move,
+                 context.db.Prepare("UPDATE model_versions SET stage = ?1, updated_at = "
+                                    "max(updated_at, ?2) WHERE name = ?3 AND iif(?4, key <> ?5 AND "
+                                    "stage = ?6, key = ?5)"));
+    const auto run = [&](spec::ModelStage to, bool is_others) {
+      move.Bind(1, spec::ToString(to)).Bind(2, context.now).Bind(3, name);
+      return move.Bind(4, is_others ? 1 : 0).Bind(5, key).Bind(6, spec::ToString(stage)).Run();
+    };
+    if (others == Others::kAreArchived) ROOST_TRY(run(spec::ModelStage::kArchived, true));
+    ROOST_TRY(run(stage, false));
+    ROOST_TRY(TouchModel(context, name));
+    ROOST_TRY(AddModelEvent(context, name, version));
+    return LoadVersion(context.db, name, version);
+  });
+}
+
+Status Models::Delete(const std::string& name, std::int64_t version, LastVersion last) {
+  return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
+    ROOST_ASSIGN(const std::int64_t key, VersionKey(context.db, name, version));
+    ROOST_ASSIGN(Statement remove, context.db.Prepare("DELETE FROM model_versions WHERE key = ?"));
+    ROOST_TRY(remove.Bind(1, key).Run());
+    ROOST_TRY(TouchModel(context, name));
+    if (last == LastVersion::kLeavesModel) ROOST_TRY(KeepModel(context.db, name));
     return AddModelEvent(context, name, version);
   });
 }

@@ -36,6 +36,33 @@ Result<Response> GetMetricHistory(Services& services, Request& request);
 Result<Response> GetMetricHistoryBulk(Services& services, Request& request);
 Result<Response> GetMetricHistoryBulkInterval(Services& services, Request& request);
 
+// registered_models.cc
+ROOST_MLFLOW(CreateRegisteredModel);
+ROOST_MLFLOW(GetRegisteredModel);
+ROOST_MLFLOW(UpdateRegisteredModel);
+ROOST_MLFLOW(RenameRegisteredModel);
+ROOST_MLFLOW(DeleteRegisteredModel);
+ROOST_MLFLOW(SetRegisteredModelTag);
+ROOST_MLFLOW(DeleteRegisteredModelTag);
+ROOST_MLFLOW(GetLatestVersions);
+ROOST_MLFLOW(SetRegisteredModelAlias);
+ROOST_MLFLOW(DeleteRegisteredModelAlias);
+ROOST_MLFLOW(GetModelVersionByAlias);
+
+// model_versions.cc
+ROOST_MLFLOW(CreateModelVersion);
+ROOST_MLFLOW(GetModelVersion);
+ROOST_MLFLOW(UpdateModelVersion);
+ROOST_MLFLOW(TransitionModelVersionStage);
+ROOST_MLFLOW(DeleteModelVersion);
+ROOST_MLFLOW(GetModelVersionDownloadUri);
+ROOST_MLFLOW(SetModelVersionTag);
+ROOST_MLFLOW(DeleteModelVersionTag);
+
+// registry_search.cc
+ROOST_MLFLOW(SearchRegisteredModels);
+ROOST_MLFLOW(SearchModelVersions);
+
 // plain.cc: what is no call of the API
 Result<Response> GetHealth(Services& services, Request& request);
 Result<Response> GetVersion(Services& services, Request& request);

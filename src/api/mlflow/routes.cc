@@ -71,6 +71,32 @@ void AddTracking(Table& table) {
   table.Call(kGet, "metrics/get-history-bulk-interval", GetMetricHistoryBulkInterval);
 }
 
+void AddRegistry(Table& table) {
+  table.Call(kPost, "registered-models/create", Serve<CreateRegisteredModel>);
+  table.Call(kGet, "registered-models/get", Serve<GetRegisteredModel>);
+  table.Call(kPatch, "registered-models/update", Serve<UpdateRegisteredModel>);
+  table.Call(kPost, "registered-models/rename", Serve<RenameRegisteredModel>);
+  table.Call(kDelete, "registered-models/delete", Serve<DeleteRegisteredModel>);
+  table.Call(kGet, "registered-models/search", Serve<SearchRegisteredModels>);
+  table.Call(kPost, "registered-models/set-tag", Serve<SetRegisteredModelTag>);
+  table.Call(kDelete, "registered-models/delete-tag", Serve<DeleteRegisteredModelTag>);
+  table.Call(kPost, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kGet, "registered-models/get-latest-versions", Serve<GetLatestVersions>);
+  table.Call(kPost, "registered-models/alias", Serve<SetRegisteredModelAlias>);
+  table.Call(kDelete, "registered-models/alias", Serve<DeleteRegisteredModelAlias>);
+  table.Call(kGet, "registered-models/alias", Serve<GetModelVersionByAlias>);
+
+  table.Call(kPost, "model-versions/create", Serve<CreateModelVersion>);
+  table.Call(kGet, "model-versions/get", Serve<GetModelVersion>);
+  table.Call(kPatch, "model-versions/update", Serve<UpdateModelVersion>);
+  table.Call(kPost, "model-versions/transition-stage", Serve<TransitionModelVersionStage>);
+  table.Call(kDelete, "model-versions/delete", Serve<DeleteModelVersion>);
+  table.Call(kGet, "model-versions/search", Serve<SearchModelVersions>);
+  table.Call(kGet, "model-versions/get-download-uri", Serve<GetModelVersionDownloadUri>);
+  table.Call(kPost, "model-versions/set-tag", Serve<SetModelVersionTag>);
+  table.Call(kDelete, "model-versions/delete-tag", Serve<DeleteModelVersionTag>);
+}
+
 void AddPlain(Table& table) {
   table.Add(kGet, "/health", Access::kPublic).blocking = GetHealth;
   table.Add(kGet, "/version", Access::kPublic).blocking = GetVersion;
@@ -83,6 +109,7 @@ void AddPlain(Table& table) {
 std::vector<Route> MakeRoutes() {
   Table table;
   AddTracking(table);
+  AddRegistry(table);
   AddPlain(table);
   return table.Take();
 }
