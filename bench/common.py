@@ -16,7 +16,7 @@ sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "sdk" / "python")]
 
 from harness import BINARY, Server  # noqa: E402
 
-HTTP_LOAD = PROJECT / "build" / "release" / "bench" / "http_load"
+HTTP_LOAD = pathlib.Path(os.environ.get("ROOST_HTTP_LOAD", PROJECT / "build" / "release" / "bench" / "http_load"))
 
 
 def machine() -> str:

@@ -1,5 +1,7 @@
 #include "api/auth.h"
 
+#include <sodium.h>
+
 #include "base/strings.h"
 
 namespace roost::api {
@@ -23,10 +25,28 @@ bool IsDigitsAndDots(std::string_view text) {
   return text.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+// The password; with none, the user's name. MLflow's clients are given both.
+std::string SecretOfBasic(std::string_view encoded) {
+  std::string plain(encoded.size(), '\0');
+  std::size_t size = 0;
+  const char* end = nullptr;
+  const int failed = sodium_base642bin(reinterpret_cast<unsigned char*>(plain.data()), plain.size(),
+                                       encoded.data(), encoded.size(), nullptr, &size, &end,
+                                       sodium_base64_VARIANT_ORIGINAL);
+  if (failed != 0 || end != encoded.data() + encoded.size()) return "";
+  plain.resize(size);
+  const std::size_t colon = plain.find(':');
+  if (colon == std::string::npos || colon + 1 == plain.size()) return plain.substr(0, colon);
+  return plain.substr(colon + 1);
+}
+
 }  // namespace
 
 Credentials ReadCredentials(const Request& request) {
   const std::string& authorization = request.Header(HeaderName::kAuthorization);
+  if (StartsWithNoCase(authorization, "basic ")) {
+    return {SecretOfBasic(Trim(std::string_view(authorization).substr(6))), false};
+  }
   if (StartsWithNoCase(authorization, "bearer ")) {
     return {std::string(Trim(std::string_view(authorization).substr(7))), false};
   }

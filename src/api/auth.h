@@ -12,7 +12,8 @@ namespace roost::api {
 
 inline constexpr std::string_view kTokenCookie = "roost_token";
 
-// The token that the request carries: the Bearer header, else the cookie. Empty: none.
+// The token that the request carries: the Bearer header, the password of a Basic one, else the
+// cookie. Empty: none.
 struct Credentials {
   std::string secret;
   bool from_cookie = false;

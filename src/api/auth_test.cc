@@ -1,6 +1,8 @@
 // Who may do what: tokens, cookies, hosts, runs' own tokens.
 #include "api/auth.h"
 
+#include <sodium.h>
+
 #include "api/api_test_support.h"
 
 namespace roost::api {
@@ -47,6 +49,32 @@ TEST_F(AuthTest, TheLinkSetsACookieAndLeavesTheAddress) {
   EXPECT_THAT(cookie, testing::HasSubstr("HttpOnly"));
   EXPECT_THAT(cookie, testing::HasSubstr("SameSite=Strict"));
   EXPECT_EQ(Get("/?token=wrong", {{"Authorization", ""}}).status, 401);
+}
+
+// What MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD make of a token.
+TEST_F(AuthTest, ATokenMayBeThePasswordOfABasicLogin) {
+  const auto status = [&](const std::string& login) {
+    std::string encoded(sodium_base64_ENCODED_LEN(login.size(), sodium_base64_VARIANT_ORIGINAL),
+                        '\0');
+    sodium_bin2base64(encoded.data(), encoded.size(),
+                      reinterpret_cast<const unsigned char*>(login.data()), login.size(),
+                      sodium_base64_VARIANT_ORIGINAL);
+    encoded.pop_back();
+    return Get("/api/2.0/mlflow/experiments/get?experiment_id=0",
+               {{"Authorization", "Basic " + encoded}})
+        .status;
+  };
+  EXPECT_EQ(status("anyone:" + token), 200);
+  EXPECT_EQ(status(token + ":"), 200);
+  EXPECT_EQ(status("anyone:wrong"), 401);
+  EXPECT_EQ(status(token + ":wrong"), 401);
+  EXPECT_EQ(Get("/api/v1/server", {{"Authorization", "Basic !!!"}}).status, 401);
+}
+
+TEST_F(AuthTest, MlflowsCallersAreRefusedInMlflowsForm) {
+  const Answer answer = Get("/api/2.0/mlflow/runs/get?run_id=x", {{"Authorization", ""}});
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_EQ(answer.Json().value("error_code", ""), "UNAUTHENTICATED");
 }
 
 TEST_F(AuthTest, CookiesMayReadButWriteFromOurOwnPageOnly) {

@@ -21,7 +21,9 @@ Response AnswerError(const Request& request, const Error& error) {
 }
 
 Error NoRoute(const Request& request) {
-  return {ErrorCode::kNotFound, "There is nothing at " + request.path + ".", {}};
+  const std::string message = "There is nothing at " + request.path + ".";
+  if (!mlflow::IsMlflowPath(request.path)) return {ErrorCode::kNotFound, message, {}};
+  return mlflow::Fail(mlflow::Code::kEndpointNotFound, message).value();
 }
 
 Response NotAllowed(const Request& request, const std::string& allowed) {

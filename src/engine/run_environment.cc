@@ -94,6 +94,15 @@ void AddAzureNames(const store::Run& run, const spec::RunLayout& layout,
   to["AZUREML_OUTPUT_DIRECTORY"] = layout.outputs_folder().string();
 }
 
+// MLflow's clients log into this run; a user who names another server keeps it.
+void AddMlflowNames(const store::Run& run, const RunIdentity& identity, EnvironmentMap& to) {
+  if (to.contains("MLFLOW_TRACKING_URI")) return;
+  to["MLFLOW_TRACKING_URI"] = identity.server_url;
+  to["MLFLOW_TRACKING_TOKEN"] = identity.token;
+  to["MLFLOW_RUN_ID"] = run.id.value();
+  to["MLFLOW_EXPERIMENT_NAME"] = run.experiment_name;
+}
+
 }  // namespace
 
 EnvironmentMap MakeRunEnvironment(const store::Run& run, const spec::RunDefinition& definition,
@@ -133,6 +142,7 @@ EnvironmentMap MakeRunEnvironment(const store::Run& run, const spec::RunDefiniti
   environment["ROOST_LAUNCH_ID"] = identity.launch_id;
   environment["ROOST_REPORT_FILE"] = layout.report_file().string();
   AddAzureNames(run, layout, identity, environment);
+  AddMlflowNames(run, identity, environment);
   return environment;
 }
 

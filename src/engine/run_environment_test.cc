@@ -44,6 +44,20 @@ TEST_F(RunEnvironmentTest, TellsTheRunWhoItIs) {
   EXPECT_EQ(made.at("AZUREML_OUTPUT_DIRECTORY"), layout.outputs_folder().string());
 }
 
+TEST_F(RunEnvironmentTest, MlflowLogsIntoTheRunUnlessTheUserNamesAnotherServer) {
+  const EnvironmentMap made = Make();
+  EXPECT_EQ(made.at("MLFLOW_TRACKING_URI"), "http://127.0.0.1:7070");
+  EXPECT_EQ(made.at("MLFLOW_TRACKING_TOKEN"), "secret");
+  EXPECT_EQ(made.at("MLFLOW_RUN_ID"), "exp_1_ab");
+  EXPECT_EQ(made.at("MLFLOW_EXPERIMENT_NAME"), "exp");
+
+  definition.environment_variables["MLFLOW_TRACKING_URI"] = "http://elsewhere";
+  const EnvironmentMap elsewhere = Make();
+  EXPECT_EQ(elsewhere.at("MLFLOW_TRACKING_URI"), "http://elsewhere");
+  EXPECT_FALSE(elsewhere.contains("MLFLOW_TRACKING_TOKEN"));
+  EXPECT_FALSE(elsewhere.contains("MLFLOW_RUN_ID"));
+}
+
 TEST_F(RunEnvironmentTest, TakesOnlyAShortListFromTheServer) {
   server_environment = {{"PATH", "/usr/bin"},        {"HOME", "/home/me"}, {"LC_ALL", "C.UTF-8"},
                         {"https_proxy", "proxy"},    {"SECRET_KEY", "x"},  {"PYTHONUNBUFFERED", ""},

@@ -70,7 +70,10 @@ Result<store::Run> Engine::State::ReportStatus(const RunId& id, spec::RunState s
   move.to = status;
   move.reason = fmt::format("{}, as its client reported", spec::ToString(status));
   if (!error_json.empty()) move.error_json = error_json;
-  if (spec::IsFinal(status)) move.at = ended_at;
+  if (spec::IsFinal(status) && ended_at != 0) {
+    move.at = ended_at;
+    move.keeps_time = true;
+  }
   ROOST_ASSIGN(run, store.runs().MoveState(run.key, move));
   if (spec::IsFinal(run.state)) hook.Tell(run);
   return run;

@@ -71,7 +71,8 @@ struct MetricBatch {
   std::int64_t number = 0;
   std::vector<MetricSeries> series;
   std::vector<MetricEntry> entries;
-  // Leaves out points that are there already with the same step, time and value, as MLflow does.
+  // As MLflow does it: every step is as given, and points that are there already with the same
+  // step, time and value are left out.
   bool drop_duplicates = false;
 };
 

@@ -103,8 +103,9 @@ Status ReadFromChunks(Connection& db, std::int64_t run, std::int64_t name_id,
     const auto skipped = std::find_if(points.begin(), points.end(), [&](const StoredPoint& point) {
       return point.seq > after_seq;
     });
-    const auto wanted = static_cast<std::ptrdiff_t>(limit - to->size());
-    to->insert(to->end(), skipped, skipped + std::min(wanted, points.end() - skipped));
+    const auto there = static_cast<std::size_t>(points.end() - skipped);
+    const auto wanted = static_cast<std::ptrdiff_t>(std::min(limit - to->size(), there));
+    to->insert(to->end(), skipped, skipped + wanted);
   }
   return {};
 }

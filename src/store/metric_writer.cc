@@ -140,8 +140,9 @@ Status MetricWriter::AppendSeries(WriteContext& context, RunKey run,
     state->recent.emplace(state->last);
   }
   for (const spec::MetricPoint& given : series.points) {
+    const bool counts = given.step == spec::kNextStep && !drop_duplicates;
     const StoredPoint point{.seq = state->count + 1,
-                            .step = given.step == spec::kNextStep ? state->count : given.step,
+                            .step = counts ? state->count : given.step,
                             .time = given.time == 0 ? context.now : given.time,
                             .value = given.value};
     if (drop_duplicates) {

@@ -32,7 +32,8 @@ std::string MoveSql(RunState to) {
          // Wall clocks go back; a run never ends before it starts.
          "started_at = CASE WHEN ?7 AND started_at IS NULL THEN max(?5, created_at) "
          "ELSE started_at END, "
-         "ended_at = CASE WHEN ?6 THEN max(?5, ifnull(started_at, created_at)) END, "
+         "ended_at = CASE WHEN ?6 THEN CASE WHEN ?8 THEN ?5 ELSE max(?5, ifnull(started_at, "
+         "created_at)) END END, "
          "not_responding = CASE WHEN ?6 THEN 0 ELSE not_responding END "
          "WHERE key = ?1 AND lifecycle <> 'deleted' AND (kind, state) IN (VALUES " +
          AllowedSources(to) + ") RETURNING id";
@@ -115,6 +116,7 @@ Result<Run> Runs::MoveState(RunKey key, const Move& move) {
       update.Bind(5, move.at == 0 ? context.now : move.at);
       update.Bind(6, spec::IsFinal(move.to) ? 1 : 0);
       update.Bind(7, move.to == RunState::kRunning ? 1 : 0);
+      update.Bind(8, move.keeps_time ? 1 : 0);
       ROOST_ASSIGN(const bool moved, update.Step());
       if (!moved) return Fail(RefusedMove(context.db, key, move.to));
       run_id = update.Text(0);

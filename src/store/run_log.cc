@@ -7,24 +7,47 @@
 namespace roost::store {
 namespace {
 
+struct ChangedParam {
+  std::string key;
+  std::string old_value;
+  std::string new_value;
+};
+
+// MLflow's words, which its clients compare: one form for one parameter, another for several.
+Error Refused(const std::vector<ChangedParam>& changed, const RunLog& log,
+              const std::string& run_id) {
+  std::string text = "Changing param values is not allowed. ";
+  if (log.params.size() == 1) {
+    const ChangedParam& param = changed.front();
+    text += "Param with key='" + param.key + "' was already logged with value='" + param.old_value +
+            "' for run ID='" + run_id + "'. Attempted logging new value '" + param.new_value + "'.";
+    return {ErrorCode::kConflict, std::move(text), {}};
+  }
+  std::string list;
+  for (const ChangedParam& param : changed) {
+    list += (list.empty() ? "{'key': '" : ", {'key': '") + param.key + "', 'old_value': '" +
+            param.old_value + "', 'new_value': '" + param.new_value + "'}";
+  }
+  text += "Params were already logged='[" + list + "]' for run ID='" + run_id + "'.";
+  return {ErrorCode::kConflict, std::move(text), {}};
+}
+
 Status WriteParams(Connection& db, RunKey run, const std::string& run_id, const RunLog& log) {
   ROOST_ASSIGN(Statement add, db.Prepare("INSERT OR IGNORE INTO run_params(run, key, value) "
                                          "VALUES(?, ?, ?)"));
   ROOST_ASSIGN(Statement known,
                db.Prepare("SELECT value FROM run_params WHERE run = ? AND key = ?"));
+  std::vector<ChangedParam> changed;
   for (const auto& [key, value] : log.params) {
     ROOST_TRY(add.Bind(1, run.value()).Bind(2, key).Bind(3, value).Run());
     if (db.Changes() > 0) continue;
     ROOST_ASSIGN(const bool row, known.Bind(1, run.value()).Bind(2, key).Step());
-    const std::string old = row ? known.Text(0) : "";
+    std::string old = row ? known.Text(0) : "";
     known.Reset();
-    if (old == value) continue;
-    return Fail(ErrorCode::kConflict, "Changing param values is not allowed. Param with key='" +
-                                          key + "' was already logged with value='" + old +
-                                          "' for run ID='" + run_id +
-                                          "'. Attempted logging new value '" + value + "'.");
+    if (old != value) changed.push_back({key, std::move(old), value});
   }
-  return {};
+  if (changed.empty()) return {};
+  return Fail(Refused(changed, log, run_id));
 }
 
 Status WriteTag(Connection& db, RunKey run, const std::string& key, const std::string& value) {

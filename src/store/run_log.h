@@ -16,12 +16,12 @@ struct WriteContext;
 // What a client logs of a run beside metrics.
 struct RunLog {
   // A parameter never changes: the same value again is fine, another one is kConflict.
-  std::vector<std::pair<std::string, std::string>> params;
-  std::map<std::string, std::string> tags;
-  std::optional<std::string> display_name;
-  std::optional<std::string> description;
+  std::vector<std::pair<std::string, std::string>> params = {};
+  std::map<std::string, std::string> tags = {};
+  std::optional<std::string> display_name = {};
+  std::optional<std::string> description = {};
   // A run that is not there (any more) is kept as the tag of this name instead.
-  std::optional<std::string> parent_id;
+  std::optional<std::string> parent_id = {};
   std::string parent_tag = {};
 
   bool Empty() const {

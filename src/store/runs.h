@@ -75,6 +75,8 @@ struct Move {
   std::string reason;
   std::optional<std::string> error_json;
   Micros at = 0;  // 0: now
+  // Keeps `at` as it is, also when it lies before the run's start: a client's word.
+  bool keeps_time = false;
 };
 
 // May hold fewer runs than asked for while there are more: a page that would take long to fill is

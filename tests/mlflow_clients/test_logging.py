@@ -85,7 +85,7 @@ def test_a_point_without_a_step_is_at_zero(rest, run_id):
     assert last(rest, run_id) == (4, 7, 0)
 
 
-@pytest.mark.parametrize("timestamp, step", [(0, 0), (9223372036854775807, 9223372036854775807), (1, -9223372036854775808)])
+@pytest.mark.parametrize("timestamp, step", [(0, 0), (9_223_372_036_854_775, 9223372036854775807), (1, -9223372036854775808)])
 def test_extremes_of_time_and_step(rest, run_id, timestamp, step):
     rest.post("runs/log-metric", run_id=run_id, **metric(timestamp=timestamp, step=step))
     assert last(rest, run_id) == (1, timestamp, step)

@@ -1,6 +1,8 @@
 """config.json, the workspace that it names, and whose token is used."""
 
 import json
+import os
+import urllib.request
 
 import pytest
 
@@ -137,9 +139,19 @@ def test_what_is_not_here_says_so(ws, name):
     assert not hasattr(ws, name)
 
 
-def test_mlflow_is_not_here_yet(ws):
-    with pytest.raises(NotImplementedError, match="MLflow"):
-        ws.get_mlflow_tracking_uri()
+def test_mlflow_speaks_with_the_same_server(ws, monkeypatch):
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    uri = ws.get_mlflow_tracking_uri()
+    request = urllib.request.Request(f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}"})
+    with urllib.request.urlopen(request) as answer:
+        assert json.load(answer)["experiment"]["name"] == "Default"
+
+
+def test_a_login_for_mlflow_stays_the_users(ws, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "mine")
+    ws.get_mlflow_tracking_uri()
+    assert os.environ["MLFLOW_TRACKING_TOKEN"] == "mine"
 
 
 def test_a_file_with_the_token_itself_is_its_owners_alone(tmp_path):

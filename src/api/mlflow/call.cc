@@ -22,7 +22,7 @@ Result<Answer> RunHandler(Handler handler, Services& services, Request& request)
 
 Response ToResponse(const Result<Answer>& answer) {
   if (!answer) return ErrorResponse(answer.error());
-  return Response(200, answer->dump(-1, ' ', false, Answer::error_handler_t::replace));
+  return Response(200, answer->dump(2, ' ', false, Answer::error_handler_t::replace));
 }
 
 Result<store::Experiment> FindExperiment(Services& services, const std::string& id) {
@@ -33,6 +33,8 @@ Result<store::Experiment> FindExperiment(Services& services, const std::string& 
   if (is_number) {
     auto found = services.store.experiments().Get(ExperimentId(number));
     if (found || found.error().code != ErrorCode::kNotFound) return found;
+  } else {
+    return Invalid("Invalid experiment ID '" + id + "'. Experiment ID must be a valid integer.");
   }
   return Fail(Code::kResourceDoesNotExist, "No Experiment with id=" + id + " exists");
 }

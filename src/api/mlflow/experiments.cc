@@ -17,9 +17,7 @@ Result<store::Experiment> RequireActive(Call& call) {
 tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
   std::string message = "Experiment(name=" + by.name + ") already exists.";
   if (by.lifecycle == spec::Lifecycle::kDeleted) {
-    message = "Experiment '" + by.name +
-              "' already exists in deleted state. You can restore the experiment, or permanently "
-              "delete the experiment to create a new one.";
+    message += " It is deleted: restore it, or choose another name.";
   }
   return Fail(Code::kResourceAlreadyExists, std::move(message));
 }
@@ -27,12 +25,18 @@ tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
 // A location is where clients write: without dots that lead elsewhere and without what a URI has
 // beside its path.
 Status CheckLocation(const std::string& location) {
-  ROOST_TRY(CheckLength("artifact_location", location, kMaxArtifactLocation));
+  if (CountCharacters(location) > kMaxArtifactLocation) {
+    return Invalid(
+        "Invalid artifact path length. The length of the artifact path cannot be greater than " +
+        std::to_string(kMaxArtifactLocation) + " characters.");
+  }
   const std::size_t beside = location.find_first_of("?#");
   const bool leads_up = ("/" + location + "/").find("/../") != std::string::npos;
-  if (beside != std::string::npos || leads_up) {
-    return InvalidValue("artifact_location", location,
-                        "The location must have no '..', '?' or '#' in it.");
+  if (beside != std::string::npos) {
+    return Invalid("'artifact_location' URL can't include fragments or params.");
+  }
+  if (leads_up) {
+    return InvalidValue("artifact_location", location, "The location must have no '..' in it.");
   }
   return {};
 }
@@ -119,8 +123,7 @@ Result<Answer> RestoreExperiment(Call& call) {
 Result<Answer> UpdateExperiment(Call& call) {
   ROOST_TRY(RequireUser(call));
   ROOST_ASSIGN(const store::Experiment experiment, RequireExperiment(call));
-  ROOST_ASSIGN(const std::string name, call.message.TextOr("new_name", ""));
-  if (name.empty()) return Answer::object();
+  ROOST_ASSIGN(const std::string name, call.message.RequiredText("new_name"));
   ROOST_TRY(CheckLength("name", name, kMaxExperimentName));
   if (experiment.lifecycle == spec::Lifecycle::kDeleted) {
     return Fail(Code::kInvalidState, "Cannot rename a non-active experiment.");

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
+#include <tuple>
 
 #include "api/json.h"
 #include "api/mlflow/handlers.h"
@@ -14,18 +16,23 @@ namespace {
 constexpr std::int64_t kMostPoints = 25'000;
 constexpr std::size_t kMostRuns = 100;
 constexpr std::int64_t kMostOfInterval = 2'500;
+constexpr std::size_t kAll = std::numeric_limits<std::int64_t>::max();
+// Charts of more points than these are read from the summaries of chunks.
+constexpr std::int64_t kReadWhole = 50'000;
 
+// NaN comes before every number.
 bool IsBefore(const store::StoredPoint& a, const store::StoredPoint& b) {
-  if (a.time != b.time) return a.time < b.time;
-  if (a.step != b.step) return a.step < b.step;
-  return a.value < b.value;
+  const auto rank = [](const store::StoredPoint& point) {
+    const bool number = !std::isnan(point.value);
+    return std::tuple(point.time, point.step, number, number ? point.value : 0.0);
+  };
+  return rank(a) < rank(b);
 }
 
 // MLflow's order: by time, step and value. Points come in about that order.
 Result<std::vector<store::StoredPoint>> ReadHistory(Services& services, RunKey run,
                                                     const std::string& name) {
-  ROOST_ASSIGN(auto points, services.store.metrics().History(
-                                run, name, 0, std::numeric_limits<std::size_t>::max()));
+  ROOST_ASSIGN(auto points, services.store.metrics().History(run, name, 0, kAll));
   if (!std::is_sorted(points.begin(), points.end(), IsBefore)) {
     std::stable_sort(points.begin(), points.end(), IsBefore);
   }
@@ -93,21 +100,20 @@ Result<Response> History(Services& services, Request& request) {
   return Response(200, std::move(text));
 }
 
-Result<std::vector<std::string>> ReadRunIds(const Message& message, std::string_view field) {
-  ROOST_ASSIGN(std::vector<std::string> ids, message.Texts(field));
-  if (ids.empty()) return MissingValue(field);
-  if (ids.size() > kMostRuns) {
-    return Invalid("GetMetricHistoryBulk request cannot specify more than 100 run_ids. Received " +
-                   std::to_string(ids.size()) + " run_ids.");
-  }
-  return ids;
+tl::unexpected<Error> TooManyRuns(const std::string& call, std::size_t count) {
+  return Invalid(call + " request cannot specify more than " + std::to_string(kMostRuns) +
+                 " run_ids. Received " + std::to_string(count) + " run_ids.");
 }
 
 Result<Response> Bulk(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
-  ROOST_ASSIGN(std::vector<std::string> ids, ReadRunIds(message, "run_id"));
-  ROOST_ASSIGN(const std::string key, message.RequiredText("metric_key"));
+  const std::string call = "GetMetricHistoryBulk";
+  ROOST_ASSIGN(std::vector<std::string> ids, message.Texts("run_id"));
+  ROOST_ASSIGN(const std::string key, message.TextOr("metric_key", ""));
   ROOST_ASSIGN(const std::int64_t most, message.IntegerOr("max_results", kMostPoints));
+  if (ids.empty()) return Invalid(call + " request must specify at least one run_id.");
+  if (ids.size() > kMostRuns) return TooManyRuns(call, ids.size());
+  if (key.empty()) return Invalid(call + " request must specify a metric_key.");
   std::int64_t left = std::clamp<std::int64_t>(most, 0, kMostPoints);
   std::sort(ids.begin(), ids.end());
   std::string text = "{\"metrics\":[";
@@ -140,7 +146,7 @@ Result<Interval> ReadInterval(const Message& message) {
   ROOST_ASSIGN(interval.to, message.Integer("end_step"));
   ROOST_ASSIGN(const std::int64_t most, message.IntegerOr("max_results", kMostOfInterval));
   if (interval.from.has_value() != interval.to.has_value()) {
-    return Invalid("If either start steps or end steps are specified, both must be specified.");
+    return Invalid("If either start step or end step are specified, both must be specified.");
   }
   if (interval.from && *interval.from > *interval.to) {
     return Invalid("end_step must be greater than start_step. Found start_step=" +
@@ -154,38 +160,106 @@ Result<Interval> ReadInterval(const Message& message) {
   return interval;
 }
 
-// All points when they are few; else the smallest and the largest of each stretch, so that no peak
-// is hidden.
-Result<std::vector<store::StoredPoint>> Thinned(Services& services, RunKey run,
-                                                const std::string& key, const Interval& interval) {
-  store::Metrics& metrics = services.store.metrics();
-  const std::size_t buckets = std::max<std::size_t>(interval.most, 2);
-  ROOST_ASSIGN(store::Chart chart,
-               metrics.Downsampled(run, key, buckets, interval.from, interval.to));
-  if (chart.points.size() > interval.most) {
-    // Numbers that are not finite come on top of the buckets.
-    ROOST_ASSIGN(chart, metrics.Downsampled(run, key, std::max<std::size_t>(buckets / 2, 2),
-                                            interval.from, interval.to));
-    if (chart.points.size() > interval.most) chart.points.resize(interval.most);
+// One run of a chart.
+struct Line {
+  std::string run_id;
+  RunKey run;
+  std::int64_t count = 0;
+  std::vector<store::StoredPoint> points;
+};
+
+Result<std::vector<Line>> FindLines(Services& services, const std::vector<std::string>& ids,
+                                    const std::string& key) {
+  std::vector<Line> lines;
+  for (const std::string& id : ids) {
+    ROOST_ASSIGN(const auto run, KeyOf(services, id));
+    if (run) lines.push_back({id, *run, 0, {}});
   }
-  std::stable_sort(chart.points.begin(), chart.points.end(),
+  std::vector<RunKey> keys;
+  for (const Line& line : lines) keys.push_back(line.run);
+  ROOST_ASSIGN(const auto summaries, services.store.metrics().Summaries(keys));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const store::MetricSummary& summary : summaries[i]) {
+      if (summary.name == key) lines[i].count = summary.count;
+    }
+  }
+  return lines;
+}
+
+// Of very long lines the smallest and the largest point of each stretch, read from the summaries of
+// chunks, so that no peak is hidden.
+Status ReadThinned(Services& services, const std::string& key, const Interval& interval,
+                   Line* line) {
+  store::Metrics& metrics = services.store.metrics();
+  // A point that is no finite number comes on top of its bucket.
+  for (std::size_t buckets = std::max<std::size_t>(interval.most, 2);; buckets = buckets / 2) {
+    ROOST_ASSIGN(store::Chart chart,
+                 metrics.Downsampled(line->run, key, std::max<std::size_t>(buckets, 2),
+                                     interval.from, interval.to));
+    line->points = std::move(chart.points);
+    if (line->points.size() <= interval.most + 1 || buckets <= 2) break;
+  }
+  std::stable_sort(line->points.begin(), line->points.end(),
                    [](const auto& a, const auto& b) { return a.step < b.step; });
-  return std::move(chart.points);
+  return {};
+}
+
+Status ReadWhole(Services& services, const std::string& key, const Interval& interval, Line* line) {
+  ROOST_ASSIGN(line->points, services.store.metrics().History(line->run, key, 0, kAll));
+  std::erase_if(line->points, [&](const store::StoredPoint& point) {
+    return interval.from && (point.step < *interval.from || point.step > *interval.to);
+  });
+  std::stable_sort(line->points.begin(), line->points.end(), [](const auto& a, const auto& b) {
+    return std::tuple(a.step, a.time) < std::tuple(b.step, b.time);
+  });
+  return {};
+}
+
+// MLflow's choice: as many steps as wanted, evenly out of all steps of these runs, and each run's
+// first and last one.
+void KeepEvenSteps(const Interval& interval, std::vector<Line*>* lines) {
+  std::vector<std::int64_t> all;
+  std::set<std::int64_t> kept;
+  for (const Line* line : *lines) {
+    if (line->points.empty()) continue;
+    kept.insert({line->points.front().step, line->points.back().step});
+    for (const store::StoredPoint& point : line->points) {
+      if (all.empty() || all.back() != point.step) all.push_back(point.step);
+    }
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  if (all.size() <= interval.most) return;
+  for (std::size_t i = 0; i < interval.most; ++i) kept.insert(all[i * all.size() / interval.most]);
+  for (Line* line : *lines) {
+    std::erase_if(line->points,
+                  [&](const store::StoredPoint& point) { return !kept.contains(point.step); });
+  }
 }
 
 Result<Response> BulkInterval(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
-  ROOST_ASSIGN(const std::vector<std::string> ids, ReadRunIds(message, "run_ids"));
+  ROOST_ASSIGN(const std::vector<std::string> ids, message.Texts("run_ids"));
+  if (ids.empty()) return MissingValue("run_ids");
+  if (ids.size() > kMostRuns) return TooManyRuns("GetMetricHistoryBulkInterval", ids.size());
   ROOST_ASSIGN(const std::string key, message.RequiredText("metric_key"));
   ROOST_ASSIGN(const Interval interval, ReadInterval(message));
+  ROOST_ASSIGN(std::vector<Line> lines, FindLines(services, ids, key));
+  std::vector<Line*> whole;
+  for (Line& line : lines) {
+    if (line.count > kReadWhole) {
+      ROOST_TRY(ReadThinned(services, key, interval, &line));
+    } else {
+      ROOST_TRY(ReadWhole(services, key, interval, &line));
+      whole.push_back(&line);
+    }
+  }
+  KeepEvenSteps(interval, &whole);
   std::string text = "{\"metrics\":[";
   const std::string key_json = Dump(Json(key));
-  for (const std::string& id : ids) {
-    ROOST_ASSIGN(const auto run, KeyOf(services, id));
-    if (!run) continue;
-    ROOST_ASSIGN(const auto points, Thinned(services, *run, key, interval));
-    const std::string rest = RunField(id);
-    for (const store::StoredPoint& point : points) AppendPoint(key_json, point, rest, &text);
+  for (const Line& line : lines) {
+    const std::string rest = RunField(line.run_id);
+    for (const store::StoredPoint& point : line.points) AppendPoint(key_json, point, rest, &text);
   }
   return FinishList(std::move(text));
 }

@@ -1,6 +1,7 @@
 #include "api/mlflow/limits.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "api/mlflow/errors.h"
 #include "api/mlflow/message.h"
@@ -17,16 +18,32 @@ bool MayBeInKey(char c) {
          std::string_view("_-./: ").find(c) != std::string_view::npos;
 }
 
-// A path without "." and "..", doubled slashes or one at an end.
-bool IsNormalPath(std::string_view key) {
-  if (key.starts_with('/') || key.ends_with('/')) return false;
-  while (true) {
-    const std::size_t slash = key.find('/');
+// What the key is as a path, without "." and "..", doubled slashes or one at the end.
+std::string Normalized(std::string_view key) {
+  const bool absolute = key.starts_with('/');
+  std::vector<std::string_view> parts;
+  while (!key.empty()) {
+    const std::size_t slash = std::min(key.find('/'), key.size());
     const std::string_view part = key.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    key.remove_prefix(slash + 1);
+    key.remove_prefix(std::min(slash + 1, key.size()));
+    if (part.empty() || part == ".") continue;
+    if (part != ".." || (parts.empty() && !absolute) || (!parts.empty() && parts.back() == "..")) {
+      parts.push_back(part);
+    } else if (!parts.empty()) {
+      parts.pop_back();
+    }
   }
+  std::string path;
+  for (const std::string_view part : parts) {
+    if (!path.empty() || absolute) path += '/';
+    path += part;
+  }
+  if (path.empty()) path = absolute ? "/" : ".";
+  return path;
+}
+
+bool LeadsElsewhere(const std::string& key, const std::string& normalized) {
+  return key != normalized || key == "." || key.starts_with("..") || key.starts_with('/');
 }
 
 }  // namespace
@@ -54,18 +71,20 @@ Status CheckLength(std::string_view path, std::string_view text, std::size_t mos
                  std::to_string(most) + " characters");
 }
 
-Status CheckKey(std::string_view path, const std::string& key) {
+Status CheckKey(std::string_view path, const std::string& key, std::string_view length_name) {
   if (!std::all_of(key.begin(), key.end(), MayBeInKey)) {
     return InvalidValue(path, key,
                         "Names may only contain alphanumerics, underscores (_), dashes (-), "
                         "periods (.), spaces ( ), colon(:) and slashes (/).");
   }
-  if (!IsNormalPath(key)) {
+  const std::string normalized = Normalized(key);
+  if (LeadsElsewhere(key, normalized)) {
     return InvalidValue(path, key,
                         "Names may be treated as files in certain cases, and must not resolve to "
-                        "other names when treated as such.");
+                        "other names when treated as such. This name would resolve to '" +
+                            normalized + "'");
   }
-  return CheckLength(path, key, kMaxKey);
+  return CheckLength(length_name.empty() ? path : length_name, key, kMaxKey);
 }
 
 }  // namespace roost::api::mlflow

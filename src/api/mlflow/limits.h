@@ -22,7 +22,8 @@ std::string CutTo(std::string text, std::size_t count);
 // "'<path>' exceeds the maximum length of N characters"
 Status CheckLength(std::string_view path, std::string_view text, std::size_t most);
 // A name of a metric, parameter or tag: its characters, its length, and that it is no path to
-// somewhere else. `path` names it in errors ("params[3].key").
-Status CheckKey(std::string_view path, const std::string& key);
+// somewhere else. `path` names it in errors ("params[3].key"); what is too long is named by
+// `length_name` where that is another word.
+Status CheckKey(std::string_view path, const std::string& key, std::string_view length_name = "");
 
 }  // namespace roost::api::mlflow

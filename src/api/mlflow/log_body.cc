@@ -91,7 +91,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       return false;
     }
   }
-  return has_key && has_value && has_time && CheckKey("key", std::string(*key));
+  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", std::string(*key));
 }
 
 bool IsJson(const Request& request) {
@@ -151,12 +151,20 @@ bool ReadBatchFast(Request& request, LogBody* body) {
 
 // --- Everything else ---
 
+Status CheckTime(const Message& message, const std::string& key, double value, std::int64_t time) {
+  if (time >= 0) return {};
+  return InvalidValue(message.PathOf("timestamp"), time,
+                      "metric '" + key + "' (value=" + NumberOf(value).dump() +
+                          "). Timestamp must be a nonnegative long (64-bit integer)");
+}
+
 Result<Metric> ReadMetric(const Message& message) {
   ROOST_ASSIGN(std::string key, message.RequiredText("key"));
   ROOST_ASSIGN(const double value, message.RequiredNumber("value"));
   ROOST_ASSIGN(const std::int64_t time, message.RequiredInteger("timestamp"));
   ROOST_ASSIGN(const std::int64_t step, message.IntegerOr("step", 0));
-  ROOST_TRY(CheckKey(message.PathOf("key"), key));
+  ROOST_TRY(CheckKey(message.PathOf("name"), key, "Metric name"));
+  ROOST_TRY(CheckTime(message, key, value, time));
   return Metric{std::move(key), {step, FromMilliseconds(time), value}};
 }
 
@@ -179,7 +187,7 @@ Status ReadParams(const std::vector<Message::Pair>& pairs, store::RunLog* log) {
   std::set<std::string> seen;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::string path = "params[" + std::to_string(i) + "]";
-    ROOST_TRY(CheckKey(path + ".key", pairs[i].key));
+    ROOST_TRY(CheckKey(path + ".key", pairs[i].key, "Param key"));
     if (!seen.insert(pairs[i].key).second) {
       return Invalid("Duplicate parameter keys have been submitted: ['" + pairs[i].key +
                      "']. Please ensure the request contains only one param value per param key.");
@@ -209,7 +217,7 @@ Result<LogBody> ReadLogParam(Request& request) {
   ROOST_ASSIGN(body.run_id, message.RequiredText("run_id"));
   ROOST_ASSIGN(const std::string key, message.RequiredText("key"));
   ROOST_ASSIGN(std::string value, message.TextOr("value", ""));
-  ROOST_TRY(CheckKey("key", key));
+  ROOST_TRY(CheckKey("key", key, "Param key"));
   body.log.params.emplace_back(key, CutTo(std::move(value), kMaxParamValue));
   return body;
 }
@@ -230,7 +238,7 @@ Result<LogBody> ReadLogBatch(Request& request) {
   if (ReadBatchFast(request, &fast)) return fast;
   ROOST_ASSIGN(const Message message, Message::Read(request));
   LogBody body;
-  ROOST_ASSIGN(body.run_id, message.RequiredText("run_id"));
+  ROOST_ASSIGN(body.run_id, message.RequiredText("run_id", Message::RunId::kOnly));
   ROOST_ASSIGN(const auto metrics, message.Messages("metrics"));
   ROOST_ASSIGN(const auto params, message.Pairs("params"));
   ROOST_ASSIGN(const auto tags, message.Pairs("tags"));

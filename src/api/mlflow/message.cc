@@ -37,8 +37,8 @@ std::string_view PythonTypeOf(const json& value) {
 }
 
 tl::unexpected<Error> WrongType(const std::string& path, const json& value) {
-  const std::string hint =
-      "Hint: Value was of type '" + std::string(PythonTypeOf(value)) + "'." + std::string(kSeeDocs);
+  const std::string hint = " Hint: Value was of type '" + std::string(PythonTypeOf(value)) + "'." +
+                           std::string(kSeeDocs);
   return InvalidValue(path, value, hint);
 }
 
@@ -66,6 +66,7 @@ std::optional<std::int64_t> WholeNumber(const json& value) {
 
 std::optional<double> Number(const json& value) {
   if (value.is_number()) return value.get<double>();
+  if (value.is_boolean()) return value.get<bool>() ? 1.0 : 0.0;
   if (!value.is_string()) return std::nullopt;
   const std::string& text = value.get_ref<const std::string&>();
   if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
@@ -102,15 +103,45 @@ Status CheckContentType(const Request& request) {
   return Invalid("Bad Request. Content-Type must be one of ['application/json'].");
 }
 
+// Python writes NaN and Infinity as bare words, and numbers may be larger than a double: they
+// become the texts that stand for them.
+std::string WithNumbersQuoted(std::string_view body) {
+  std::string quoted;
+  bool in_text = false;
+  for (std::size_t i = 0; i < body.size();) {
+    const char c = body[i];
+    if (in_text || c == '"') {
+      if (c == '"') in_text = !in_text;
+      const std::size_t taken = c == '\\' && i + 1 < body.size() ? 2 : 1;
+      quoted.append(body.substr(i, taken));
+      i += taken;
+      continue;
+    }
+    const std::size_t end = body.find_first_of(" \t\r\n,:[]{}\"", i);
+    const std::string_view word = body.substr(i, end == i ? 1 : end - i);
+    double number = 0;
+    const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number);
+    const bool is_word = word == "NaN" || word == "Infinity" || word == "-Infinity";
+    if (is_word) {
+      quoted.append("\"").append(word).append("\"");
+    } else if (parsed.ec == std::errc::result_out_of_range && word.find_first_of("eE.") != 0) {
+      quoted.append(word.starts_with('-') ? "\"-Infinity\"" : "\"Infinity\"");
+    } else {
+      quoted.append(word);
+    }
+    i += word.size();
+  }
+  return quoted;
+}
+
 Result<json> ParseBody(const std::string& body) {
-  if (Trim(body).empty()) return json::object();
+  // What is no JSON is as if nothing came, and the first required field is missing.
+  if (!IsValidUtf8(body)) return json::object();
   json parsed = json::parse(body, nullptr, false);
+  if (parsed.is_discarded()) parsed = json::parse(WithNumbersQuoted(body), nullptr, false);
   // Old clients send their JSON as one JSON text.
   if (parsed.is_string()) parsed = json::parse(parsed.get<std::string>(), nullptr, false);
-  if (parsed.is_null()) return json::object();
-  if (parsed.is_discarded() || !IsValidUtf8(body)) {
-    return Fail(Code::kBadRequest, "The request's body is not valid JSON.");
-  }
+  if (parsed.is_null() || parsed.is_discarded()) return json::object();
   if (!parsed.is_object()) {
     return Fail(Code::kBadRequest, "The request's body must be a JSON object.");
   }
@@ -188,7 +219,8 @@ Result<std::string> Message::TextOr(std::string_view name, std::string otherwise
   return text ? std::move(*text) : std::move(otherwise);
 }
 
-Result<std::string> Message::RequiredText(std::string_view name) const {
+Result<std::string> Message::RequiredText(std::string_view name, RunId run_id) const {
+  if (run_id == RunId::kOnly && !object_.contains(name)) return MissingValue(PathOf(name));
   ROOST_ASSIGN(std::optional<std::string> text, Text(name));
   if (!text || text->empty()) return MissingValue(PathOf(name));
   return std::move(*text);

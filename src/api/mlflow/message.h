@@ -27,8 +27,9 @@ class Message {
 
   Result<std::optional<std::string>> Text(std::string_view name) const;
   Result<std::string> TextOr(std::string_view name, std::string otherwise) const;
-  // Missing, null or "" is an error.
-  Result<std::string> RequiredText(std::string_view name) const;
+  // Missing, null or "" is an error. Nearly all calls take run_uuid for run_id.
+  enum class RunId { kOrUuid, kOnly };
+  Result<std::string> RequiredText(std::string_view name, RunId run_id = RunId::kOrUuid) const;
 
   Result<std::optional<std::int64_t>> Integer(std::string_view name) const;
   Result<std::int64_t> IntegerOr(std::string_view name, std::int64_t otherwise) const;
@@ -51,7 +52,8 @@ class Message {
 
   // As it is named in errors: "metrics[3].key".
   std::string PathOf(std::string_view name) const;
-  const nlohmann::json* Find(std::string_view name) const;  // nullptr: not there, or null
+  // nullptr: not there, or null.
+  const nlohmann::json* Find(std::string_view name) const;
 
  private:
   Result<const nlohmann::json*> FindArray(std::string_view name) const;

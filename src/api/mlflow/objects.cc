@@ -151,7 +151,8 @@ Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<sto
     if (!last.empty()) data["metrics"] = std::move(last);
     if (!params[i].empty()) data["params"] = PairList(params[i]);
     data["tags"] = PairList(TagsOf(runs[i]));
-    objects.push_back({{"info", RunInfo(runs[i])}, {"data", std::move(data)}});
+    objects.push_back(
+        {{"info", RunInfo(runs[i])}, {"data", std::move(data)}, {"inputs", Answer::object()}});
   }
   return objects;
 }

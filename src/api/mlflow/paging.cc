@@ -21,7 +21,8 @@ Result<std::size_t> ReadOffsetToken(const std::string& token) {
     const auto parsed = std::from_chars(token.data() + kStart.size(), end, offset);
     if (parsed.ec == std::errc() && parsed.ptr == end) return offset;
   }
-  return Invalid("Invalid page token, could not be decoded: '" + token + "'.");
+  // The words that clients know.
+  return Invalid("Invalid page token, could not base64-decode");
 }
 
 }  // namespace roost::api::mlflow

@@ -67,7 +67,8 @@ void AddTracking(Table& table) {
   table.Logging("runs/log-batch", LogBatch);
 
   table.Call(kGet, "metrics/get-history", GetMetricHistory);
-  table.Call(kGet, "metrics/get-history-bulk", GetMetricHistoryBulk);
+  // The page's own, without the other prefix.
+  table.Add(kGet, "/ajax-api/2.0/mlflow/metrics/get-history-bulk").blocking = GetMetricHistoryBulk;
   table.Call(kGet, "metrics/get-history-bulk-interval", GetMetricHistoryBulkInterval);
 }
 

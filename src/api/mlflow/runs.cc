@@ -1,5 +1,6 @@
+#include <array>
+
 #include "api/mlflow/handlers.h"
-#include "api/mlflow/limits.h"
 #include "api/mlflow/objects.h"
 #include "api/mlflow/run_tags.h"
 #include "api/run_access.h"
@@ -11,12 +12,10 @@ namespace roost::api::mlflow {
 namespace {
 
 Result<store::Experiment> ExperimentForRun(Call& call) {
-  ROOST_ASSIGN(const std::string id, call.message.TextOr("experiment_id", "0"));
-  ROOST_ASSIGN(store::Experiment experiment, FindExperiment(call.services, id.empty() ? "0" : id));
+  ROOST_ASSIGN(store::Experiment experiment, RequireExperiment(call));
   if (experiment.lifecycle != spec::Lifecycle::kDeleted) return experiment;
-  return Invalid("The experiment " + id +
-                 " must be in the 'active' state. Current state is "
-                 "deleted.");
+  return Invalid("The experiment " + std::to_string(experiment.id.value()) +
+                 " must be in the 'active' state. Current state is deleted.");
 }
 
 // The name may come as a field, as a tag, or as both when they agree.
@@ -50,15 +49,20 @@ Status ChooseParent(Call& call, store::RunLog* log, engine::Engine::TrackedRun* 
   return call.services.run_access.Check(call.http.token, run->parent);
 }
 
-Status MoveTo(Call& call, const store::Run& run, const std::string& status, Micros ended_at) {
-  const std::optional<spec::RunState> state = StateOf(status);
-  if (!state) {
-    return InvalidValue("status", status,
-                        "It must be one of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.");
+// By its name or, as old clients send it, by its number.
+Result<std::optional<spec::RunState>> ReadStatus(const Message& message) {
+  static constexpr std::array kByNumber = {"",         "RUNNING", "SCHEDULED",
+                                           "FINISHED", "FAILED",  "KILLED"};
+  const nlohmann::json* value = message.Find("status");
+  if (value == nullptr || *value == "") return std::optional<spec::RunState>();
+  std::string name = value->is_string() ? value->get<std::string>() : value->dump();
+  if (name.size() == 1 && name[0] >= '1' && name[0] <= '5') {
+    name = kByNumber[static_cast<std::size_t>(name[0] - '0')];
   }
-  const auto moved = call.services.engine.ReportStatus(run.id, *state, "", ended_at);
-  if (!moved) return roost::Fail(moved.error());
-  return {};
+  const std::optional<spec::RunState> state = StateOf(name);
+  if (state) return state;
+  return InvalidValue("status", *value,
+                      "It must be one of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.");
 }
 
 }  // namespace
@@ -93,12 +97,14 @@ Result<Answer> GetRun(Call& call) {
 }
 
 Result<Answer> UpdateRun(Call& call) {
-  ROOST_ASSIGN(const std::string status, call.message.TextOr("status", ""));
+  ROOST_ASSIGN(const auto state, ReadStatus(call.message));
   ROOST_ASSIGN(const std::int64_t ended, call.message.IntegerOr("end_time", 0));
   ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
   ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
-  if (!status.empty()) {
-    ROOST_TRY(MoveTo(call, run, status, ended == 0 ? 0 : FromMilliseconds(ended)));
+  if (state) {
+    const auto moved = call.services.engine.ReportStatus(run.id, *state, "",
+                                                         ended == 0 ? 0 : FromMilliseconds(ended));
+    ROOST_TRY(moved);
   }
   if (!name.empty()) ROOST_TRY(call.store().runs().SetDisplayName(run.key, name));
   ROOST_ASSIGN(const store::Run changed, call.store().runs().Get(run.key));
@@ -107,7 +113,7 @@ Result<Answer> UpdateRun(Call& call) {
 
 Result<Answer> DeleteRun(Call& call) {
   ROOST_TRY(RequireUser(call));
-  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  ROOST_ASSIGN(const store::Run run, RequireRun(call));
   ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kDeleted));
   return Answer::object();
 }
@@ -115,15 +121,12 @@ Result<Answer> DeleteRun(Call& call) {
 Result<Answer> RestoreRun(Call& call) {
   ROOST_TRY(RequireUser(call));
   ROOST_ASSIGN(const store::Run run, RequireRun(call));
-  if (run.lifecycle != spec::Lifecycle::kDeleted) {
-    return Invalid("The run " + run.id.value() +
-                   " must be in the 'deleted' state. Current state is active.");
-  }
   ROOST_TRY(call.store().runs().SetLifecycle(run.key, spec::Lifecycle::kActive));
   return Answer::object();
 }
 
 Result<Answer> DeleteTag(Call& call) {
+  ROOST_TRY(call.message.RequiredText("run_id"));
   ROOST_ASSIGN(const std::string key, call.message.RequiredText("key"));
   ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
   if (!TagsOf(run).contains(key)) {

@@ -159,7 +159,11 @@ class Workspace(_not_here.KnownMissing):
         return f"{scope}/{self.name}"
 
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
-        raise _not_here.not_here("Workspace.get_mlflow_tracking_uri", "the server does not speak MLflow's REST; log with azureml.core.Run")
+        """The server's address, which speaks MLflow's REST. MLflow's client takes its token from MLFLOW_TRACKING_TOKEN: that is
+        set in this process unless the user has set a login for MLflow already."""
+        if not any(os.environ.get(name) for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME")):
+            os.environ["MLFLOW_TRACKING_TOKEN"] = self._client.token
+        return self._client.url
 
     # -- what it has ------------------------------------------------------------------------------------------------
 
