@@ -1,18 +1,8 @@
 #include "spec/model_stage.h"
 
-#include <algorithm>
-#include <cctype>
+#include "spec/text.h"
 
 namespace roost::spec {
-namespace {
-
-bool EqualsInAnyCase(std::string_view one, std::string_view other) {
-  return std::equal(
-      one.begin(), one.end(), other.begin(), other.end(),
-      [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
-}
-
-}  // namespace
 
 std::string_view ToString(ModelStage stage) {
   switch (stage) {

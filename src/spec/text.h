@@ -11,6 +11,8 @@ namespace roost::spec {
 std::size_t CountCharacters(std::string_view text);
 // NUL, newlines, tabs, DEL and the like.
 bool HasControlCharacters(std::string_view text);
+// ASCII letters alone have cases.
+bool EqualsInAnyCase(std::string_view one, std::string_view other);
 inline bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 }  // namespace roost::spec

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import urllib.parse
 
 import pytest
 
 from mlflow_clients.rest import EXISTS, INVALID, MISSING, assert_error
 
-mlflow = pytest.importorskip("mlflow", reason="needs the mlflow package (pip install mlflow==3.12.0)")
+mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (tests/requirements.txt)")
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 SEE_DOCS = "See the API docs for more information about request parameters."
@@ -455,8 +454,6 @@ def test_pages_of_versions(client, rest, model):
     second = rest.get("model-versions/search", **query, page_token=first["next_page_token"])
     last = rest.get("model-versions/search", **query, page_token=second["next_page_token"])
     assert [version["version"] for version in last["model_versions"]] == ["5"] and "next_page_token" not in last
-    beyond = base64.b64encode(b'{"offset": 100}').decode()
-    assert rest.get("model-versions/search", **query, page_token=beyond) == {}
 
 
 @pytest.mark.parametrize("noun", ["registered-models", "model-versions"])
@@ -465,8 +462,8 @@ def test_pages_of_versions(client, rest, model):
     [
         ({"max_results": "x"}, "Invalid value \"x\" for parameter 'max_results' supplied:  Hint: Value was of type 'str'."),
         ({"max_results": "1000000"}, "Invalid value \"1000000\" for parameter 'max_results' supplied"),
-        ({"page_token": "xyz"}, "Invalid page token, could not base64-decode"),
-        ({"page_token": "e30="}, "Invalid page token, parsed value={}"),
+        ({"page_token": "xyz"}, "Invalid page token"),
+        ({"page_token": "e30="}, "Invalid page token"),
         ({"filter": "bogus = 'x'"}, "Invalid attribute key 'bogus' specified."),
         ({"filter": "metrics.x > 1"}, "Invalid"),
         ({"filter": "name = x"}, ""),

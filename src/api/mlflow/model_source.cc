@@ -5,6 +5,7 @@
 #include "api/mlflow/call.h"
 #include "api/mlflow/limits.h"
 #include "api/mlflow/objects.h"
+#include "api/mlflow/registry.h"
 #include "engine/register.h"
 #include "spec/model_source.h"
 

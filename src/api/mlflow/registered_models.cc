@@ -3,6 +3,7 @@
 #include "api/mlflow/handlers.h"
 #include "api/mlflow/limits.h"
 #include "api/mlflow/registry.h"
+#include "spec/text.h"
 
 // Registered models: made, described, renamed, deleted, tagged; their aliases and newest versions.
 namespace roost::api::mlflow {
@@ -15,12 +16,7 @@ bool IsWordCharacter(char c) {
          static_cast<unsigned char>(c) >= 0x80U;
 }
 
-bool IsLatest(std::string alias) {
-  for (char& c : alias) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return alias == "latest";
-}
+bool IsLatest(const std::string& alias) { return spec::EqualsInAnyCase(alias, "latest"); }
 
 // v12: a version's other name.
 bool IsVersionAlias(const std::string& alias) {

@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include "api/mlflow/handlers.h"
 #include "api/mlflow/paging.h"
 #include "api/mlflow/registry.h"
 #include "spec/mlflow_search.h"
+#include "spec/text.h"
 
 // Searches of the registry. Prompts are rows like models and hidden until a filter asks for them.
 namespace roost::api::mlflow {
@@ -22,9 +25,8 @@ bool AsksForPrompts(const spec::Condition& condition) {
   const auto* value =
       condition.values.size() == 1 ? std::get_if<std::string>(&condition.values[0]) : nullptr;
   if (value == nullptr) return false;
-  const std::string text = ToLower(*value);
-  return (condition.comparison == spec::Comparison::kEq && text == "true") ||
-         (condition.comparison == spec::Comparison::kNe && text == "false");
+  return (condition.comparison == spec::Comparison::kEq && spec::EqualsInAnyCase(*value, "true")) ||
+         (condition.comparison == spec::Comparison::kNe && spec::EqualsInAnyCase(*value, "false"));
 }
 
 // The first condition on the tag decides; those that do not ask for prompts mean the models, which
