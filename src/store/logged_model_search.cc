@@ -71,9 +71,10 @@ Result<SqlText> TestOf(const spec::Condition& condition,
       return sql.Add(" AND p.value").Add(comparison).Add(")");
     }
     case FieldKind::kProperty:
+    case FieldKind::kDataset:
       break;
   }
-  return Invalid("filter", "A logged model has no properties.");
+  return Invalid("filter", "Logged models are found by attributes, metrics, params and tags only.");
 }
 
 // The newest point of a metric, NULL when there is none or it is NaN: both come last.
