@@ -156,7 +156,7 @@ def test_all_that_mlflow_has_is_here_as_it_was(server, source):
     address, stock = source
     before = roost(server, "import", "mlflow", address, "--dry-run", "--json")
     assert json.loads(before.stdout)["counts"]["runs"] == {"in_source": 6, "here": 0, "added": 6}
-    assert server.client.get("/runs", {"lifecycle": "all"})["items"] == []
+    assert server.client.get("/runs?lifecycle=all")["items"] == []
 
     report = json.loads(roost(server, "import", "mlflow", address, "--json").stdout)
     assert report["verified"] and not report["differences"] and not report["left_out"]
@@ -198,7 +198,7 @@ def test_an_import_that_was_killed_is_gone_on_with(server, tmp_path):
     command = [BINARY, "import", "mlflow", str(tmp_path / "mlflow.db")]
 
     def runs_here() -> int:
-        return len(server.client.get("/runs", {"experiment": "bulk", "limit": "1000"})["items"])
+        return len(server.client.get("/runs?experiment=bulk&limit=1000")["items"])
 
     # Killed as soon as it has written anything, once with the server.
     importer = subprocess.Popen(command, env=server.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
