@@ -64,7 +64,7 @@ trainer() {
 }
 
 end_to_end() {
-  ROOST_BINARY=$roost "$python" -m pytest -c tests/pytest.ini tests/api tests/e2e tests/sdk -q -p no:cacheprovider "${chosen_tests[@]}"
+  ROOST_BINARY=$roost "$python" -m pytest -c tests/pytest.ini tests/api tests/e2e tests/sdk tests/mlflow_clients -q -p no:cacheprovider "${chosen_tests[@]}"
 }
 
 browser() {

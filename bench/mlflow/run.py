@@ -7,6 +7,8 @@ PYTHON is an interpreter that has mlflow (default: this one). Each case is measu
 table shows the best round of each side, and the ratio to the better of MLflow's settings. The JSON holds every round.
 `--runs 100000` measures Roost alone on searches over that many runs: filters that match all, half and 0.01 %, each ordered by
 another metric, first and 500th page.
+
+Commits are durable on both sides, so single writes take what a sync of the disk takes; the output names that time.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -42,6 +45,18 @@ def make_sides(names: list[str], folder: pathlib.Path, python: str) -> list[Side
 
 def say(text: str) -> None:
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def sync_ms(folder: pathlib.Path) -> float:
+    """What a durable commit waits for on this disk, median: it bounds what single writes can do on either side."""
+    times = []
+    with open(folder / "sync", "wb", buffering=0) as file:
+        for _ in range(100):
+            file.write(b"x" * 4096)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return sorted(times)[50] * 1000
 
 
 def better(figure: str, values: list[float]) -> float:
@@ -150,20 +165,25 @@ def main() -> None:
     parser.add_argument("--sides", default="roost,mlflow1,mlflow4")
     parser.add_argument("--cases", default="", help="only those whose names contain one of these words, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1, help="of the number of requests to Roost: 0.1 is enough to try it out")
+    parser.add_argument("--folder", help="where the servers keep their data (default: the folder of temporary files)")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=0)
     arguments = parser.parse_args()
+    cases.scale = arguments.scale
     if "mlflow" in arguments.sides and not arguments.runs and arguments.python == sys.executable and not importlib.util.find_spec("mlflow"):
         raise SystemExit("mlflow is not installed here: name an interpreter that has it with --python, or measure one side with --sides roost")
-    with tempfile.TemporaryDirectory(prefix="bench-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-mlflow-", dir=arguments.folder) as folder:
+        before = sync_ms(pathlib.Path(folder))
         if arguments.runs:
             result = {"benchmark": "mlflow search", "machine": machine(), "runs": arguments.runs, "figures": large_searches(arguments.runs, arguments.rounds, pathlib.Path(folder))}
             print(json.dumps(result))
         else:
             table = compare(arguments, pathlib.Path(folder))
-            result = {"benchmark": "mlflow", "machine": machine(), "rows": table.rows}
+            result = {"benchmark": "mlflow", "machine": machine(), "fdatasync_ms": [before, sync_ms(pathlib.Path(folder))], "rows": table.rows}
             print(table.text())
+            print(f"\nA sync of 4 KiB to this disk (median): {result['fdatasync_ms'][0]:.2f} ms before, {result['fdatasync_ms'][1]:.2f} ms after.")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
 

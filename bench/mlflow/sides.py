@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from common import http_load  # noqa: E402
 from harness import Server, free_port  # noqa: E402
+from wire import Connection  # noqa: E402
 
 RUNS = 10_000
 LONG, VERY_LONG = 100_000, 1_000_000
@@ -160,22 +161,15 @@ class Roost(Side):
         return self.server.token
 
     def fill_runs(self, runs: int = RUNS) -> None:
-        creations = [
-            f"POST {API}/runs/create " + json.dumps({"experiment_id": self.filled, "run_name": f"run {n}", "start_time": 1_700_000_000_000 + n,
-                                                    "tags": [{"key": "number", "value": str(n)}, {"key": "mlflow.source.name", "value": "train.py"}]})
-            for n in range(runs)
-        ]  # fmt: skip
-        self.load(creations, 8)
-        lines, token = [], None
-        while len(lines) < runs:
-            page = self.call("POST", "runs/search", {"experiment_ids": [self.filled], "max_results": 10_000, **({"page_token": token} if token else {})})
-            for run in page["runs"]:
-                n = int(run["info"]["run_name"].split()[1])
-                lines.append(f"POST {API}/runs/log-batch " + json.dumps({
-                    "run_id": run["info"]["run_id"], "metrics": [{"key": key, "value": value, "timestamp": 1_700_000_000_000 + n, "step": 1} for key, value in metrics_of(n).items()],
-                    "params": [{"key": key, "value": value} for key, value in params_of(n).items()],
-                }))  # fmt: skip
-            token = page.get("next_page_token")
+        connection, lines = Connection(self), []
+        for n in range(runs):
+            body = {"experiment_id": self.filled, "run_name": f"run {n}", "start_time": 1_700_000_000_000 + n, "tags": [{"key": "number", "value": str(n)}, {"key": "mlflow.source.name", "value": "train.py"}]}
+            run = connection.json("POST", f"{API}/runs/create", json.dumps(body).encode())["run"]["info"]["run_id"]
+            lines.append(f"POST {API}/runs/log-batch " + json.dumps({
+                "run_id": run, "metrics": [{"key": key, "value": value, "timestamp": 1_700_000_000_000 + n, "step": 1} for key, value in metrics_of(n).items()],
+                "params": [{"key": key, "value": value} for key, value in params_of(n).items()],
+            }))  # fmt: skip
+        connection.close()
         self.load(lines, 8)
 
     def fill_history(self, run: str, points: int) -> None:

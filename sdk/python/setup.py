@@ -32,5 +32,6 @@ def packages(top: str) -> list:
 setup(
     packages=[*packages("roost"), *(f"{FOLDER}.{name}" for name in packages("azureml"))],
     package_dir={f"{FOLDER}.azureml": "azureml"},
+    package_data={"roost": ["py.typed"], f"{FOLDER}.azureml": ["py.typed"]},  # the annotations are for type checkers too
     cmdclass={"build_py": BuildWithPath},
 )

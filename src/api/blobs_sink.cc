@@ -96,7 +96,28 @@ class BlobsSink : public BodySink {
   std::uint64_t bytes_ = 0;
 };
 
+// One content, from where an earlier connection left it.
+class ContentSink : public BodySink {
+ public:
+  explicit ContentSink(std::unique_ptr<store::Blobs::Writer> writer) : writer_(std::move(writer)) {}
+
+  Status Write(std::string_view piece) override { return writer_->Write(piece); }
+  Result<Response> Finish() override {
+    ROOST_ASSIGN(const store::BlobInfo blob, writer_->Finish());
+    return JsonResponse(201, {{"digest", blob.digest.ToText()}, {"size", blob.size}});
+  }
+
+ private:
+  std::unique_ptr<store::Blobs::Writer> writer_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<BodySink>> MakeContentSink(store::Blobs& blobs, const Digest& digest,
+                                                  std::uint64_t offset) {
+  ROOST_ASSIGN(auto writer, blobs.Continue(digest, offset));
+  return std::make_unique<ContentSink>(std::move(writer));
+}
 
 std::unique_ptr<BodySink> MakeBlobsSink(store::Blobs& blobs) {
   return std::make_unique<BlobsSink>(blobs);

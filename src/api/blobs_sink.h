@@ -11,5 +11,8 @@ namespace roost::api {
 // endian) and the content. Small blobs are gathered and made durable with one sync at the end;
 // large ones go to disk as they come. A blob whose content has another digest refuses the stream.
 std::unique_ptr<BodySink> MakeBlobsSink(store::Blobs& blobs);
+// Takes the rest of one content behind its first `offset` bytes.
+Result<std::unique_ptr<BodySink>> MakeContentSink(store::Blobs& blobs, const Digest& digest,
+                                                  std::uint64_t offset);
 
 }  // namespace roost::api

@@ -1,5 +1,6 @@
 // Datastores and datasets over the wire.
 #include "api/api_test_support.h"
+#include "api/http_url.h"
 
 namespace roost::api {
 namespace {
@@ -62,6 +63,60 @@ TEST_F(DataApiTest, OnlyMissingContentsTravel) {
   answer = Post(std::string(kStore) + "/upload", other.dump());
   EXPECT_EQ(answer.status, 409);
   EXPECT_EQ(answer.Json()["error"]["details"][0]["field"], "a/1");
+}
+
+TEST_F(DataApiTest, ALargeContentIsGoneOnWithWhereItBroke) {
+  const std::string content(3'000'000, 'c');
+  const std::string path = "/api/v1/blobs/" + DigestOf(content).ToText();
+  EXPECT_EQ(Get(path).Json(),
+            (json{{"digest", DigestOf(content).ToText()}, {"received", 0}, {"complete", false}}));
+  {
+    TestClient broken(server->port());
+    broken.Send("PUT " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + token +
+                "\r\nContent-Length: 3000000\r\n\r\n" + content.substr(0, 1'000'000));
+    while (Get(path).Json()["received"] == 0) std::this_thread::yield();
+    EXPECT_EQ(Call("PUT", path, content).status, 503);  // it is arriving
+  }
+  // Until the server has noticed that the connection is gone.
+  while (Call("PUT", path + "?offset=2999999", "x").status == 503) std::this_thread::yield();
+  EXPECT_EQ(Call("PUT", path + "?offset=2999999", "x").status, 409);
+  const std::size_t received = Get(path).Json()["received"];
+  EXPECT_THAT(received, testing::AllOf(testing::Gt(0U), testing::Le(1'000'000U)));
+  const Answer answer =
+      Call("PUT", path + "?offset=" + std::to_string(received), content.substr(received));
+  ASSERT_EQ(answer.status, 201) << answer.body;
+  EXPECT_EQ(answer.Json()["size"], 3'000'000);
+  EXPECT_EQ(Get(path).Json()["complete"], true);
+  EXPECT_EQ(Call("PUT", path, "another").status, 400);
+  EXPECT_EQ(Get(path).Json()["complete"], true);
+  EXPECT_EQ(Get("/api/v1/blobs/nothing").status, 400);
+  EXPECT_EQ(Call("PUT", path + "?offset=-1", "").status, 400);
+}
+
+TEST_F(DataApiTest, ADatasetsFilesComeAsOneTar) {
+  const std::string folder = MakeFolder();
+  for (const std::string& base : {std::string(kStore), std::string("/api/v1/datastores/disk")}) {
+    for (const char* path : {"x/a.txt", "x/sub/b \xc3\xa9.txt", "x/c"}) {
+      ASSERT_EQ(Put(base + "/files/" + PercentEncodePath(path), path).status, 201);
+    }
+    const std::string datastore = base.substr(base.rfind('/') + 1);
+    const Answer made = Post("/api/v1/datasets",
+                             json{{"paths", {{{"datastore", datastore}, {"path", "x"}}}}}.dump());
+    ASSERT_EQ(made.status, 201) << made.body;
+    const std::string path =
+        "/api/v1/dataset-ids/" + made.Json()["dataset_id"].get<std::string>() + "/archive";
+    const Answer all = Get(path);
+    EXPECT_EQ(all.headers.at("content-type"), "application/x-tar");
+    ASSERT_TRUE(all.whole);
+    for (const char* content : {"x/a.txt", "x/sub/b \xc3\xa9.txt", "x/c"}) {
+      EXPECT_THAT(all.body, HasSubstr(content));
+    }
+    const Answer page = Get(path + "?after=a.txt&limit=1");
+    EXPECT_THAT(page.body, HasSubstr("x/c"));
+    EXPECT_THAT(page.body, testing::Not(HasSubstr("x/a.txt")));
+    EXPECT_THAT(page.body, testing::Not(HasSubstr("x/sub")));
+    EXPECT_EQ(Get(path + "?limit=0").status, 400);
+  }
 }
 
 TEST_F(DataApiTest, FilesComeAndGoInBothKindsOfDatastore) {
@@ -128,11 +183,11 @@ TEST_F(DataApiTest, ADefaultAndAReadOnlyDatastore) {
   EXPECT_EQ(Call("PATCH", kStore, R"({"is_default": true})").status, 200);
   EXPECT_EQ(Call("DELETE", "/api/v1/datastores/disk").status, 204);
   EXPECT_TRUE(fs::exists(folder));
-  EXPECT_EQ(Get("/api/v1/datastores").Json()["items"].size(), 3U);
+  EXPECT_EQ(Get("/api/v1/datastores").Json()["items"].size(), 4U);
   const json page = Get("/api/v1/datastores?limit=2").Json();
   EXPECT_EQ(page["items"].size(), 2U);
   const std::string next = page["next_page_token"];
-  EXPECT_EQ(Get("/api/v1/datastores?page_token=" + next).Json()["items"].size(), 1U);
+  EXPECT_EQ(Get("/api/v1/datastores?page_token=" + next).Json()["items"].size(), 2U);
 }
 
 TEST_F(DataApiTest, ADatasetIsMadeListedReadAndUnregistered) {

@@ -146,6 +146,10 @@ Result<std::unique_ptr<BodySink>> Dispatcher::OpenSink(Request& request) {
   return request.route->upload(services_, request);
 }
 
+Response Dispatcher::AnswerOf(const Request& request, const Error& error) {
+  return AnswerError(request, error);
+}
+
 void Dispatcher::Answered(const Request& request, int status) {
   services_.stats.Count(request, status);
 }

@@ -18,6 +18,7 @@ class Dispatcher : public Application {
   void HandleAsync(Request& request, Responder responder) override;
   Result<std::unique_ptr<BodySink>> OpenSink(Request& request) override;
   bool IsSlow(const Request& request) const override { return request.route->slow; }
+  Response AnswerOf(const Request& request, const Error& error) override;
   void Answered(const Request& request, int status) override;
 
  private:

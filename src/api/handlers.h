@@ -39,6 +39,8 @@ ROOST_HANDLER(GetSnapshot);
 ROOST_HANDLER(GetSnapshotArchive);
 ROOST_HANDLER(GetSnapshotFile);
 ROOST_UPLOAD(UploadBlobs);
+ROOST_HANDLER(GetBlobState);
+ROOST_UPLOAD(PutBlob);
 
 // routes_runs.cc, routes_run_changes.cc
 ROOST_HANDLER(SearchRuns);
@@ -108,6 +110,7 @@ ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);
 ROOST_HANDLER(GetDatasetFile);
+ROOST_HANDLER(GetDatasetArchive);
 // routes_environments.cc
 ROOST_HANDLER(ListEnvironments);
 ROOST_HANDLER(RegisterEnvironment);

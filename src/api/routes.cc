@@ -84,6 +84,8 @@ std::vector<Route> NativeRoutes() {
 
       Make(kPost, "/api/v1/snapshots", kShared, {}, CreateSnapshot),
       MakeUpload(kPost, "/api/v1/blobs", kShared, {}, UploadBlobs),
+      Make(kGet, "/api/v1/blobs/{digest}", kShared, {}, GetBlobState),
+      MakeUpload(kPut, "/api/v1/blobs/{digest}", kShared, {"offset"}, PutBlob),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}", kShared, {}, GetSnapshot),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}/archive", kShared, {}, GetSnapshotArchive),
       Make(kGet, "/api/v1/snapshots/{snapshot_id}/files/{path...}", kShared, {}, GetSnapshotFile),
@@ -122,6 +124,8 @@ std::vector<Route> NativeRoutes() {
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}", kShared, {}, GetDatasetById),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files", kShared, {"after", "limit"},
            ListDatasetFiles),
+      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/archive", kShared, {"after", "limit"},
+           GetDatasetArchive),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kHead, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/archive.h"
 #include "api/data_sink.h"
 #include "api/dataset_json.h"
 #include "api/fetch_address.h"
@@ -66,27 +67,18 @@ Json FileJson(const std::string& path, std::uint64_t size, const std::optional<D
       {"path", path}, {"size", size}, {"digest", digest ? Json(digest->ToText()) : Json(nullptr)}};
 }
 
-// Page of `limit` and one more.
-Result<Json> ListFilesOf(Services& services, const store::Dataset& dataset,
-                         const std::string& after, std::size_t limit) {
-  Json items = Json::array();
-  if (dataset.tree) {
-    ROOST_ASSIGN(const auto files,
-                 services.store.datasets().Files(*dataset.tree, after, limit + 1));
-    for (const store::DatasetFile& file : files) {
-      items.push_back(FileJson(file.path, file.size, file.digest));
-    }
-    return items;
+Result<std::vector<store::DataFile>> FilesOf(Services& services, const store::Dataset& dataset,
+                                             const std::string& after, std::size_t limit) {
+  if (!dataset.tree) {
+    return FindDataPage(services.store.datastores(), dataset.paths, after, limit);
   }
-  ROOST_ASSIGN(const store::FoundData found,
-               FindData(services.store.datastores(), services.store.datasets(), dataset));
-  auto file = std::upper_bound(
-      found.files.begin(), found.files.end(), after,
-      [](const std::string& path, const store::DataFile& each) { return path < each.path; });
-  for (; file != found.files.end() && items.size() <= limit; ++file) {
-    items.push_back(FileJson(file->path, file->size, file->digest));
+  ROOST_ASSIGN(auto pinned, services.store.datasets().Files(*dataset.tree, after, limit));
+  std::vector<store::DataFile> files;
+  files.reserve(pinned.size());
+  for (store::DatasetFile& file : pinned) {
+    files.push_back({std::move(file.path), file.size, file.digest, {}});
   }
-  return items;
+  return files;
 }
 
 }  // namespace
@@ -161,11 +153,32 @@ Result<Response> ListDatasetFiles(Services& services, Request& request) {
   ROOST_ASSIGN(const std::size_t limit, QueryLimit(request, 1000, 10'000));
   const std::string after = request.QueryValue("after").value_or("");
   ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
-  ROOST_ASSIGN(Json items, ListFilesOf(services, dataset, after, limit));
-  const bool more = items.size() > limit;
-  if (more) items.erase(items.size() - 1);
-  Json next = more ? items.back()["path"] : Json(nullptr);
+  ROOST_ASSIGN(auto files, FilesOf(services, dataset, after, limit + 1));
+  const bool more = files.size() > limit;
+  if (more) files.pop_back();
+  Json next = more ? Json(files.back().path) : Json(nullptr);
+  Json items = Json::array();
+  for (const store::DataFile& file : files) {
+    items.push_back(FileJson(file.path, file.size, file.digest));
+  }
   return JsonResponse(200, {{"items", std::move(items)}, {"next_after", std::move(next)}});
+}
+
+Result<Response> GetDatasetArchive(Services& services, Request& request) {
+  ROOST_ASSIGN(const auto limit, OptionalQueryInteger(request, "limit", 1, INT64_MAX));
+  const std::string after = request.QueryValue("after").value_or("");
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
+  ROOST_ASSIGN(auto files, FilesOf(services, dataset, after,
+                                   limit ? static_cast<std::size_t>(*limit) : SIZE_MAX));
+  std::vector<ArchiveEntry> entries;
+  entries.reserve(files.size());
+  for (store::DataFile& file : files) {
+    entries.push_back({.path = std::move(file.path),
+                       .open = file.digest ? FromBlob(services.store.blobs(), *file.digest)
+                                           : FromDisk(std::move(file.file))});
+  }
+  const std::string name = dataset.name.empty() ? dataset.id : dataset.name;
+  return AnswerArchive(ArchiveFormat::kTar, name + ".tar", std::move(entries));
 }
 
 Result<Response> GetDatasetFile(Services& services, Request& request) {
@@ -177,15 +190,10 @@ Result<Response> GetDatasetFile(Services& services, Request& request) {
     ROOST_ASSIGN(const auto file, services.store.datasets().GetFile(*dataset.tree, path));
     digest = file.digest;
   } else {
-    ROOST_ASSIGN(const store::FoundData found,
-                 FindData(services.store.datastores(), services.store.datasets(), dataset));
-    const auto file = std::find_if(found.files.begin(), found.files.end(),
-                                   [&](const store::DataFile& each) { return each.path == path; });
-    if (file == found.files.end()) {
-      return Fail(ErrorCode::kNotFound, "The dataset has no file \"" + path + "\".");
-    }
-    if (!file->digest) return AnswerFolderFile(request, file->file, path);
-    digest = file->digest;
+    ROOST_ASSIGN(const store::DataFile file,
+                 FindDataFile(services.store.datastores(), dataset.paths, path));
+    if (!file.digest) return AnswerFolderFile(request, file.file, path);
+    digest = file.digest;
   }
   return AnswerFile(request, {FromBlob(services.store.blobs(), *digest), path, digest->Hex()});
 }

@@ -13,9 +13,9 @@
 namespace roost::api {
 namespace {
 
-Result<Digest> ReadSnapshotId(const Request& request) {
+Result<Digest> ReadDigest(const Request& request, const char* name) {
   auto digest = Digest::Parse(request.parameters[0]);
-  if (!digest) return BadField("snapshot_id", "must be b2: and 64 hex digits");
+  if (!digest) return BadField(name, "must be b2: and 64 hex digits");
   return digest;
 }
 
@@ -42,8 +42,22 @@ Result<std::unique_ptr<BodySink>> UploadBlobs(Services& services, Request& reque
   return MakeBlobsSink(services.store.blobs());
 }
 
+Result<Response> GetBlobState(Services& services, Request& request) {
+  ROOST_ASSIGN(const Digest digest, ReadDigest(request, "digest"));
+  const bool complete = services.store.blobs().Has(digest);
+  const std::uint64_t received = services.store.blobs().Received(digest);
+  return JsonResponse(
+      200, {{"digest", digest.ToText()}, {"received", received}, {"complete", complete}});
+}
+
+Result<std::unique_ptr<BodySink>> PutBlob(Services& services, Request& request) {
+  ROOST_ASSIGN(const Digest digest, ReadDigest(request, "digest"));
+  ROOST_ASSIGN(const std::int64_t offset, QueryInteger(request, "offset", 0, 0, INT64_MAX));
+  return MakeContentSink(services.store.blobs(), digest, static_cast<std::uint64_t>(offset));
+}
+
 Result<Response> GetSnapshot(Services& services, Request& request) {
-  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  ROOST_ASSIGN(const Digest id, ReadDigest(request, "snapshot_id"));
   ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
   Json json = spec::ToJson(manifest);
   json["id"] = id.ToText();
@@ -53,7 +67,7 @@ Result<Response> GetSnapshot(Services& services, Request& request) {
 }
 
 Result<Response> GetSnapshotArchive(Services& services, Request& request) {
-  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  ROOST_ASSIGN(const Digest id, ReadDigest(request, "snapshot_id"));
   ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));
   std::vector<ArchiveEntry> entries;
   for (const spec::SnapshotFile& each : manifest.files) {
@@ -66,7 +80,7 @@ Result<Response> GetSnapshotArchive(Services& services, Request& request) {
 }
 
 Result<Response> GetSnapshotFile(Services& services, Request& request) {
-  ROOST_ASSIGN(const Digest id, ReadSnapshotId(request));
+  ROOST_ASSIGN(const Digest id, ReadDigest(request, "snapshot_id"));
   const std::string& path = request.parameters[1];
   ROOST_TRY(CheckFilePath(path));
   ROOST_ASSIGN(const spec::SnapshotManifest manifest, services.store.snapshots().Get(id));

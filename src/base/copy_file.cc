@@ -14,13 +14,19 @@ namespace roost {
 namespace {
 
 constexpr std::size_t kBlock = 1 << 20;
-constexpr std::size_t kLargeBlock = 1 << 30;
+constexpr std::size_t kLargeBlock = 64 << 20;  // takes a tenth of a second or so
 
 struct Copy {
   int from;
   int to;
   const fs::path& from_path;
   const fs::path& to_path;
+  const std::function<bool()>& stop;
+
+  Status Check() const {
+    if (!stop || !stop()) return {};
+    return Fail(ErrorCode::kUnavailable, "The copying of " + from_path.string() + " was stopped.");
+  }
 };
 
 bool IsUnsupported(int error) {
@@ -31,6 +37,7 @@ bool IsUnsupported(int error) {
 Status CopyByReading(const Copy& copy) {
   std::vector<char> block(kBlock);
   while (true) {
+    ROOST_TRY(copy.Check());
     const ssize_t got = read(copy.from, block.data(), block.size());
     if (got == 0) return {};
     if (got < 0) {
@@ -46,6 +53,7 @@ Status CopyByReading(const Copy& copy) {
 Status CopyContent(const Copy& copy) {
   if (ioctl(copy.to, FICLONE, copy.from) == 0) return {};
   while (true) {
+    ROOST_TRY(copy.Check());
     const ssize_t moved = copy_file_range(copy.from, nullptr, copy.to, nullptr, kLargeBlock, 0);
     if (moved == 0) break;
     if (moved < 0 && errno != EINTR) {
@@ -57,9 +65,10 @@ Status CopyContent(const Copy& copy) {
   return CopyByReading(copy);
 }
 
-Status CopyInto(const Fd& from, const fs::path& from_path, const fs::path& to, unsigned mode) {
+Status CopyInto(const Fd& from, const fs::path& from_path, const fs::path& to, unsigned mode,
+                const std::function<bool()>& stop) {
   ROOST_ASSIGN(Fd target, OpenFile(to, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  ROOST_TRY(CopyContent({from.get(), target.get(), from_path, to}));
+  ROOST_TRY(CopyContent({from.get(), target.get(), from_path, to, stop}));
   if (fchmod(target.get(), mode) != 0) {
     return Fail(ErrnoError("setting the permissions of " + to.string(), errno));
   }
@@ -71,7 +80,8 @@ Status CopyInto(const Fd& from, const fs::path& from_path, const fs::path& to, u
 
 }  // namespace
 
-Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned> mode) {
+Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned> mode,
+                const std::function<bool()>& stop) {
   // Non-blocking, so that a pipe is refused below and not waited for.
   ROOST_ASSIGN(const Fd source, OpenFile(from, O_RDONLY | O_NONBLOCK));
   struct stat info {};
@@ -86,7 +96,7 @@ Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned
   // Written beside and renamed: what stands at `to` (perhaps a link to something else) is replaced
   // and never written through.
   const fs::path temporary = to.parent_path() / (".tmp-" + RandomHex(8));
-  Status copied = CopyInto(source, from, temporary, mode.value_or(info.st_mode & 0777));
+  Status copied = CopyInto(source, from, temporary, mode.value_or(info.st_mode & 0777), stop);
   if (copied && rename(temporary.c_str(), to.c_str()) != 0) {
     copied = Fail(ErrnoError("copying " + from.string() + " to " + to.string(), errno));
   }

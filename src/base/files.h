@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,7 +60,9 @@ Status RemoveTree(const fs::path& path);
 // Copies content and permission bits (or sets `mode`, whatever the umask); a reflink where the file
 // system has them, never a hard link. What stands at `to` is replaced at once, never written
 // through; it is not synced.
-Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned> mode = {});
+// `stop` is asked between large pieces; a copy that it ends is kUnavailable and leaves nothing.
+Status CopyFile(const fs::path& from, const fs::path& to, std::optional<unsigned> mode = {},
+                const std::function<bool()>& stop = {});
 
 struct TreeEntry {
   std::string path;  // relative, '/' separated

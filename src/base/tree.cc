@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "base/tree_page.h"
 
 namespace roost {
 namespace {
@@ -124,7 +125,7 @@ struct FolderId {
 
 class TreeLister {
  public:
-  explicit TreeLister(const fs::path& folder) : folder_(folder) {}
+  TreeLister(const fs::path& folder, const TreePage& page) : folder_(folder), page_(page) {}
 
   Result<std::vector<TreeEntry>> List() {
     const std::unique_ptr<char, void (*)(void*)> real(realpath(folder_.c_str(), nullptr),
@@ -133,8 +134,6 @@ class TreeLister {
     inside_ = real.get();
     if (!inside_.ends_with('/')) inside_ += '/';
     ROOST_TRY(ListFolder(folder_, ""));
-    std::sort(entries_.begin(), entries_.end(),
-              [](const TreeEntry& a, const TreeEntry& b) { return a.path < b.path; });
     return std::move(entries_);
   }
 
@@ -149,11 +148,41 @@ class TreeLister {
     const FolderId id{info.st_dev, info.st_ino};
     if (std::find(open_.begin(), open_.end(), id) != open_.end()) return {};  // a loop
 
-    ROOST_ASSIGN(const std::vector<Entry> found, ReadFolder(std::move(*fd), path));
+    ROOST_ASSIGN(std::vector<Entry> found, ReadFolder(std::move(*fd), path));
     open_.push_back(id);
-    for (const Entry& entry : found) ROOST_TRY(Visit(entry, path / entry.name, prefix));
+    SortAsPaths(&found, path);
+    for (const Entry& entry : found) {
+      if (entries_.size() >= page_.limit) break;
+      ROOST_TRY(Visit(entry, path / entry.name, prefix));
+    }
     open_.pop_back();
     return {};
+  }
+
+  // In the order of the paths that they give: a folder's name counts with its slash, so that "a.b"
+  // comes before "a/b".
+  static void SortAsPaths(std::vector<Entry>* entries, const fs::path& folder) {
+    std::vector<std::pair<std::string, Entry>> keyed;
+    keyed.reserve(entries->size());
+    for (Entry& entry : *entries) {
+      std::error_code error;
+      const bool known = entry.type == DT_DIR || entry.type == DT_REG;
+      const bool is_folder =
+          known ? entry.type == DT_DIR : fs::is_directory(folder / entry.name, error);
+      std::string key = entry.name + (is_folder ? "/" : "");
+      keyed.emplace_back(std::move(key), std::move(entry));
+    }
+    std::sort(keyed.begin(), keyed.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (std::size_t i = 0; i < keyed.size(); ++i) (*entries)[i] = std::move(keyed[i].second);
+  }
+
+  bool HasPathsBelow(const std::string& folder) const {
+    const bool wanted = folder.starts_with(page_.prefix) || page_.prefix.starts_with(folder);
+    return wanted && (folder >= page_.after || page_.after.starts_with(folder));
+  }
+  bool IsOnPage(const std::string& path) const {
+    return path > page_.after && path.starts_with(page_.prefix);
   }
 
   // What vanishes while the tree is listed (a running script's files) is left out.
@@ -163,16 +192,21 @@ class TreeLister {
                   fmt::format("{} holds more than {} files and folders, links to folders included.",
                               folder_.string(), kMaxEntries));
     }
+    const std::string relative = prefix + entry.name;
+    const bool may_be_folder = entry.type != DT_REG && HasPathsBelow(relative + "/");
+    if (!IsOnPage(relative) && !may_be_folder) return {};
     struct stat info {};
     if (lstat(path.c_str(), &info) != 0) return Vanished(path);
     if (S_ISLNK(info.st_mode)) {
       if (!LeadsInside(path)) return {};
       if (stat(path.c_str(), &info) != 0) return Vanished(path);
     }
-    if (S_ISDIR(info.st_mode)) return ListFolder(path, prefix + entry.name + "/");
-    if (S_ISREG(info.st_mode)) {
+    if (S_ISDIR(info.st_mode)) {
+      return may_be_folder ? ListFolder(path, relative + "/") : Status();
+    }
+    if (S_ISREG(info.st_mode) && IsOnPage(relative)) {
       entries_.push_back(
-          {.path = prefix + entry.name,
+          {.path = relative,
            .size = static_cast<std::uint64_t>(info.st_size),
            .executable = (info.st_mode & S_IXUSR) != 0,
            .modified_us = info.st_mtim.tv_sec * 1'000'000 + info.st_mtim.tv_nsec / 1'000});
@@ -193,6 +227,7 @@ class TreeLister {
   }
 
   const fs::path& folder_;
+  const TreePage& page_;
   std::string inside_;          // the folder's real path with its slash
   std::vector<FolderId> open_;  // the folders on the way down to the current one
   std::vector<TreeEntry> entries_;
@@ -220,8 +255,10 @@ Status RemoveTree(const fs::path& path) {
   return {};
 }
 
-Result<std::vector<TreeEntry>> ListTree(const fs::path& folder) {
-  return TreeLister(folder).List();
+Result<std::vector<TreeEntry>> ListTree(const fs::path& folder) { return ListTreePage(folder, {}); }
+
+Result<std::vector<TreeEntry>> ListTreePage(const fs::path& folder, const TreePage& page) {
+  return TreeLister(folder, page).List();
 }
 
 }  // namespace roost

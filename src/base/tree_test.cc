@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/tree_page.h"
 
 namespace roost {
 namespace {
@@ -201,6 +202,46 @@ TEST_F(RemoveTreeTest, NamesWhatCannotBeRemoved) {
   const Status status = RemoveTree("/proc/self/fdinfo");
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find("/proc/self/fdinfo"), std::string::npos);
+}
+
+TEST(ListTreePageTest, PagesTogetherAreTheWholeListInOrder) {
+  TempFolder folder;
+  const std::vector<std::string> paths = {"a.b", "a/b", "a/b c", "a/c/d/e", "a/c.d",
+                                          "a0",  "b/x", "b/y",   "ba",      "z"};
+  for (const std::string& path : paths) {
+    ASSERT_TRUE(MakeFolders((folder.path() / path).parent_path()));
+    ASSERT_TRUE(WriteFileAtomic(folder.path() / path, path));
+  }
+  fs::create_symlink(folder.path() / "b", folder.path() / "a.link");
+  const auto names = [&](const TreePage& page) {
+    std::vector<std::string> found;
+    const auto entries = ListTreePage(folder.path(), page);
+    EXPECT_TRUE(entries);
+    for (const TreeEntry& entry : *entries) found.push_back(entry.path);
+    return found;
+  };
+  const std::vector<std::string> all = names({});
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+  EXPECT_EQ(all.size(), paths.size() + 2);  // the link's files too
+  for (const std::size_t limit : {1U, 2U, 3U, 100U}) {
+    std::vector<std::string> paged;
+    while (true) {
+      const auto page = names({.after = paged.empty() ? "" : paged.back(), .limit = limit});
+      if (page.empty()) break;
+      EXPECT_LE(page.size(), limit);
+      paged.insert(paged.end(), page.begin(), page.end());
+    }
+    EXPECT_EQ(paged, all) << limit;
+  }
+  for (const std::string prefix : {"a/", "a", "b", "b/y", "a/c/d", "nothing", "a/c."}) {
+    std::vector<std::string> expected;
+    for (const std::string& path : all) {
+      if (path.starts_with(prefix)) expected.push_back(path);
+    }
+    EXPECT_EQ(names({.prefix = prefix}), expected) << prefix;
+  }
+  EXPECT_EQ(names({.after = "a/c"}).front(), "a/c.d");
+  EXPECT_EQ(names({.prefix = "b/", .after = "a/b"}).front(), "b/x");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/data_words.h"
 #include "cli/fetch.h"
 #include "cli/file_list.h"
 #include "cli/format.h"
@@ -30,21 +31,6 @@ std::string Files(std::uint64_t count) {
 std::string PathText(const json& path) {
   if (path.contains("url")) return Text(path, "url");
   return Text(path, "datastore") + ":" + Text(path, "path");
-}
-
-// "name", "name:3", "name:latest", or a dataset's id.
-Result<json> FindDataset(client::Client& client, const std::string& reference) {
-  const auto colon = reference.rfind(':');
-  const std::string name = reference.substr(0, colon);
-  const std::string version = colon == std::string::npos ? "latest" : reference.substr(colon + 1);
-  auto found = client.Get("/datasets/" + client::EncodePart(name) + "/versions/" +
-                          client::EncodePart(version));
-  if (found || colon != std::string::npos || found.error().code != ErrorCode::kNotFound) {
-    return found;
-  }
-  auto by_id = client.Get("/dataset-ids/" + client::EncodePart(reference));
-  if (by_id || by_id.error().code != ErrorCode::kNotFound) return by_id;
-  return found;
 }
 
 Result<int> ListData(client::Client& client, bool as_json) {
@@ -126,17 +112,9 @@ std::string Registered(const json& dataset) {
                      Text(dataset, "version"), Text(dataset, "file_count"), Size(dataset));
 }
 
-// "datastore:path", or an address.
-json PathOf(const std::string& text) {
-  if (text.starts_with("http://") || text.starts_with("https://")) return {{"url", text}};
-  const auto colon = text.find(':');
-  if (colon == std::string::npos) return {{"datastore", spec::kBlobDatastore}, {"path", text}};
-  return {{"datastore", text.substr(0, colon)}, {"path", text.substr(colon + 1)}};
-}
-
 Result<int> RegisterData(client::Client& client, const DefineOptions& options) {
   json paths = json::array();
-  for (const std::string& path : options.paths) paths.push_back(PathOf(path));
+  for (const std::string& path : options.paths) paths.push_back(DataPathOf(path));
   ROOST_ASSIGN(const json dataset, Define(client, options, std::move(paths)));
   if (options.as_json) {
     ROOST_TRY(PrintJson(dataset));

@@ -52,6 +52,10 @@ Result<int> ShowModel(client::Client& client, const std::string& name, bool as_j
     ROOST_TRY(PrintJson(model));
     return 0;
   }
+  if (model.value("versions", json::array()).empty()) {
+    ROOST_TRY(WriteOut("The model " + name + " has no version yet.\n"));
+    return 0;
+  }
   Table table({{"VERSION", true},
                {"CREATED"},
                {"FILES", true},

@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/subprocess.h"
 #include "cli/command.h"
+#include "cli/data_words.h"
 #include "cli/environment_file.h"
 #include "cli/format.h"
 #include "cli/python_choice.h"
@@ -27,6 +28,7 @@ struct SubmitOptions {
   std::string name, description, target = "local";
   std::string python, environment, conda_file, requirements_file;
   std::vector<std::string> tags, variables, properties;
+  std::vector<std::string> inputs, outputs;
   double cpus = 1;
   int gpus = 0;
   std::string memory, time_limit;
@@ -95,6 +97,8 @@ Result<json> MakeDefinition(const SubmitOptions& options, const Work& work, bool
   if (!options.time_limit.empty()) {
     ROOST_ASSIGN(body["time_limit_seconds"], ParseDuration(options.time_limit));
   }
+  ROOST_ASSIGN(json outputs, ReadOutputs(options.outputs));
+  if (!outputs.empty()) body["outputs"] = std::move(outputs);
   ROOST_TRY(SetEnvironment(options, local_server, body));
   return body;
 }
@@ -126,6 +130,8 @@ Result<Work> CheckUsage(const SubmitOptions& options) {
   if (options.no_folder && options.words.command.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--no-folder goes with --command only.");
   }
+  ROOST_TRY(ReadInputs(options.inputs));
+  ROOST_TRY(ReadOutputs(options.outputs));
   ROOST_ASSIGN(Work work, ReadSubmitWords(options.words));
   if (!options.words.has_separator) {
     for (const std::string& word : OptionsAmongArguments(work)) {
@@ -140,6 +146,9 @@ Result<Work> CheckUsage(const SubmitOptions& options) {
 
 Result<int> Submit(client::Client& client, const SubmitOptions& options, const Work& work) {
   ROOST_ASSIGN(json body, MakeDefinition(options, work, IsLocal(client.options().url)));
+  ROOST_ASSIGN(const auto inputs, ReadInputs(options.inputs));
+  ROOST_ASSIGN(json found, FindInputs(client, inputs));
+  if (!found.empty()) body["inputs"] = std::move(found);
   if (!options.no_folder) ROOST_TRY(AttachFolder(client, options, work, body));
 
   // A key of its own makes it safe to repeat a request whose answer was lost.
@@ -180,6 +189,16 @@ void AddOptions(CLI::App& command, SubmitOptions& options) {
   command.add_option("--env", options.variables, "Environment variable KEY=VALUE, repeatable")
       ->allow_extra_args(false);
   command.add_option("--property", options.properties, "Property KEY=VALUE, repeatable")
+      ->allow_extra_args(false);
+  command
+      .add_option("--input,-i", options.inputs,
+                  "Data that is read: NAME=DATASET[:VERSION] or NAME=DATASTORE:PATH, then "
+                  "[,mount|download|direct][,to=FOLDER][,overwrite]; repeatable")
+      ->allow_extra_args(false);
+  command
+      .add_option("--output,-o", options.outputs,
+                  "Folder that is kept when the run ends: NAME[=DATASTORE:FOLDER], then "
+                  "[,upload][,from=FOLDER][,register=DATASET][,overwrite]; repeatable")
       ->allow_extra_args(false);
   command.add_option("--cpus", options.cpus, "CPU cores, fractions allowed (default: 1)");
   command.add_option("--gpus", options.gpus, "GPUs (default: 0)");
@@ -233,7 +252,10 @@ void AddSubmitCommand(CLI::App& app, Context& context) {
       "  roost submit [OPTIONS] [FOLDER] SCRIPT [ARGUMENTS...]\n"
       "  roost submit [FOLDER] SCRIPT [OPTIONS] -- [ARGUMENTS...]\n"
       "  roost submit [OPTIONS] [--folder FOLDER] --command 'COMMAND'\n"
-      "Without `--`, everything behind SCRIPT is the script's own.");
+      "Without `--`, everything behind SCRIPT is the script's own.\n"
+      "An input or output NAME is the variable NAME of the script, and "
+      "'$AZUREML_DATAREFERENCE_NAME'"
+      " in its\narguments: the local path.");
   AddOptions(**command, *options);
 }
 

@@ -38,6 +38,7 @@ Result<store::Run> Engine::State::CancelLive(LiveRun& live) {
       const store::Run canceled = live.run;
       live.outcome = {spec::RunState::kCanceled, canceled.reason, {}};
       if (live.build) cache->Cancel(live.build);  // others may go on waiting for it
+      if (live.preparing_stopped) *live.preparing_stopped = true;
       const bool prepared = live.phase == Phase::kPreparing || live.phase == Phase::kLaunching;
       live.phase = Phase::kFinishing;
       if (prepared) {

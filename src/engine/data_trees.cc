@@ -27,7 +27,9 @@ Status CheckPath(const store::DataFile& file) {
   return Fail(ErrorCode::kInternal, "The data has a file outside its folder: " + file.path);
 }
 
-Status Stopping() { return Fail(ErrorCode::kUnavailable, "the server is stopping"); }
+Status Stopping() {
+  return Fail(ErrorCode::kUnavailable, "the run was cancelled, or the server is stopping");
+}
 
 Status FillTree(store::Store& store, const std::vector<store::DataFile>& files, TreeFiles kind,
                 const fs::path& to, const std::function<bool()>& stop) {
@@ -42,7 +44,7 @@ Status FillTree(store::Store& store, const std::vector<store::DataFile>& files, 
       if (linked) continue;
       // Small contents have no file; and no file system takes any number of links to one.
     }
-    ROOST_TRY(store.blobs().CopyTo(*file.digest, target, false));
+    ROOST_TRY(store.blobs().CopyTo(*file.digest, target, false, stop));
     if (chmod(target.c_str(), 0444) != 0) {
       return Fail(ErrnoError("writing " + target.string(), errno));
     }
@@ -58,11 +60,13 @@ bool IsLater(const timespec& one, const timespec& other) {
 
 // The user of the server is the user of the runs, so a run that insists can make a file of its own
 // inode writable. What was touched since the tree was made is made anew, before another run reads.
-Status Mend(store::Store& store, const fs::path& tree, const std::vector<store::DataFile>& files) {
+Status Mend(store::Store& store, const fs::path& tree, const std::vector<store::DataFile>& files,
+            const std::function<bool()>& stop) {
   struct stat mark {};
   const bool has_mark = stat(MarkOf(tree).c_str(), &mark) == 0;
   bool mended = false;
   for (const store::DataFile& file : files) {
+    if (stop()) return Stopping();
     const fs::path path = tree / file.path;
     struct stat info {};
     const bool untouched = has_mark && lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
@@ -70,7 +74,7 @@ Status Mend(store::Store& store, const fs::path& tree, const std::vector<store::
     if (untouched) continue;
     mended = true;
     ROOST_TRY(MakeFolders(path.parent_path()));
-    ROOST_TRY(store.blobs().CopyTo(*file.digest, path, false));
+    ROOST_TRY(store.blobs().CopyTo(*file.digest, path, false, stop));
     if (chmod(path.c_str(), 0444) != 0) return Fail(ErrnoError("writing " + path.string(), errno));
   }
   return mended ? WriteFileAtomic(MarkOf(tree), "") : Status();
@@ -94,7 +98,7 @@ Result<fs::path> MakeTree(store::Store& store, const std::string& name,
   const fs::path tree = folder / name;
   // Its time is that of its last use.
   if (utimensat(AT_FDCWD, tree.c_str(), nullptr, 0) == 0) {
-    if (kind == TreeFiles::kOwnCopies) ROOST_TRY(Mend(store, tree, files));
+    if (kind == TreeFiles::kOwnCopies) ROOST_TRY(Mend(store, tree, files, stop));
     return tree;
   }
   ROOST_TRY(MakeFolders(folder, 0700));
@@ -130,19 +134,20 @@ Status CopyFiles(store::Store& store, const std::vector<store::DataFile>& files,
     const fs::path target = to / file.path;
     ROOST_TRY(MakeFolderOf(target, &made));
     if (file.digest) {
-      ROOST_TRY(store.blobs().CopyTo(*file.digest, target, false));
+      ROOST_TRY(store.blobs().CopyTo(*file.digest, target, false, stop));
     } else {
-      ROOST_TRY(CopyFile(file.file, target, 0644));
+      ROOST_TRY(CopyFile(file.file, target, 0644, stop));
     }
   }
   return {};
 }
 
 Status LinkFiles(const fs::path& tree, const std::vector<store::DataFile>& files,
-                 const fs::path& to) {
+                 const fs::path& to, const std::function<bool()>& stop) {
   std::set<fs::path> made;
   ROOST_TRY(MakeFolders(to));
   for (const store::DataFile& file : files) {
+    if (stop()) return Stopping();
     ROOST_TRY(CheckPath(file));
     const fs::path target = to / file.path;
     ROOST_TRY(MakeFolderOf(target, &made));

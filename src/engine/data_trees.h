@@ -23,8 +23,8 @@ enum class TreeFiles {
 // The tree's name below mounts/. Requires: every file has a digest.
 std::string TreeName(const std::vector<store::DataFile>& files, TreeFiles kind);
 // Makes the tree where it is missing, and mends one of own copies that a run has changed. Requires:
-// a row of run_data names it, so that collection spares it. `stop` is asked between files
-// (kUnavailable).
+// a row of run_data names it, so that collection spares it. `stop` is asked between files and
+// between large pieces of one (kUnavailable), here and below.
 Result<fs::path> MakeTree(store::Store& store, const std::string& name,
                           const std::vector<store::DataFile>& files, TreeFiles kind,
                           const std::function<bool()>& stop);
@@ -34,6 +34,6 @@ Status CopyFiles(store::Store& store, const std::vector<store::DataFile>& files,
                  const std::function<bool()>& stop);
 // Makes `to` a folder of links to the files of a tree, in the place of files that are there.
 Status LinkFiles(const fs::path& tree, const std::vector<store::DataFile>& files,
-                 const fs::path& to);
+                 const fs::path& to, const std::function<bool()>& stop);
 
 }  // namespace roost::engine

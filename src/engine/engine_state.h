@@ -51,7 +51,8 @@ struct LiveRun {
   std::shared_ptr<environments::EnvironmentCache::Request> build;  // in kBuilding
   std::string node;                                                // of its cluster; empty: none
   int attempt = 0;                                                 // being prepared or launched
-  std::string launch_id;  // of this attempt; empty: none yet
+  std::shared_ptr<std::atomic<bool>> preparing_stopped;  // asked by the worker in kPreparing
+  std::string launch_id;                                 // of this attempt; empty: none yet
   bool launch_recorded = false;
   RunDataPlan data_plan;  // from kLaunching on
   LaunchEnd end;

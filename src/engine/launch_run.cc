@@ -29,16 +29,19 @@ void Engine::State::StartPreparing(RunKey key) {
   live->gpus = TakeShare(live->definition.resources, free);
   live->holds_share = true;
   live->attempt = live->run.attempt + 1;
+  live->preparing_stopped = std::make_shared<std::atomic<bool>>(false);
   Step("preparing");
   const bool in_image = live->environment && live->environment->container;
   PreparersOf(*live).Post([this, key, attempt = live->attempt, layout = LayoutOf(*live), in_image,
-                           definition = live->definition, run_id = live->run.id] {
+                           definition = live->definition, run_id = live->run.id,
+                           stopped = live->preparing_stopped] {
+    if (*stopped) return;  // cancelled while it waited for this worker
     // A server that died just after the run was queued again has left these.
     if (attempt > 1) RemovePrepared({store.data_folder(), run_id, attempt - 1});
     Status prepared = PrepareAttempt(store, layout, definition.snapshot);
     if (prepared) {
       prepared = PrepareRunData(store, {key, layout, definition, mount_means, in_image,
-                                        [this] { return stopping.load(); }});
+                                        [this, stopped] { return stopping || *stopped; }});
     }
     if (prepared) Step("prepared");
     loop.Post([this, key, attempt, prepared] { OnPrepared(key, attempt, prepared); });

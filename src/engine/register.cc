@@ -24,15 +24,6 @@ std::string NormalisedPath(std::string path) {
   return path;
 }
 
-// The path of an artifact inside the model, if it belongs to it: a model of one file is named by
-// its last part, a folder's files keep their place below it.
-std::optional<std::string> PathInModel(const std::string& model_path, const std::string& artifact) {
-  if (model_path.empty()) return artifact;
-  if (artifact == model_path) return fs::path(artifact).filename().string();
-  if (artifact.starts_with(model_path + "/")) return artifact.substr(model_path.size() + 1);
-  return {};
-}
-
 Result<std::vector<store::Artifact>> AllArtifacts(store::Store& store, RunKey run,
                                                   const std::string& prefix, std::size_t limit) {
   std::vector<store::Artifact> all;
@@ -86,6 +77,13 @@ Error NotLocated(store::Store& store, const store::Run& run, const std::string& 
 }
 
 }  // namespace
+
+std::optional<std::string> PathInModel(const std::string& model_path, const std::string& file) {
+  if (model_path.empty()) return file;
+  if (file == model_path) return fs::path(file).filename().string();
+  if (file.starts_with(model_path + "/")) return file.substr(model_path.size() + 1);
+  return {};
+}
 
 Result<std::vector<store::ModelFile>> FilesOfRun(store::Store& store, const store::Run& run,
                                                  const std::string& model_path) {

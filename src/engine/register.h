@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,5 +34,9 @@ Result<store::Models::Registered> RegisterModel(store::Store& store, const Regis
 // working folder yet. Empty: all artifacts. Nothing there is no error.
 Result<std::vector<store::ModelFile>> FilesOfRun(store::Store& store, const store::Run& run,
                                                  const std::string& path);
+
+// The path of a file inside a model that `path` names, if it belongs to it: a model of one file is
+// named by its last part, a folder's files keep their place below it. Empty: everything belongs.
+std::optional<std::string> PathInModel(const std::string& model_path, const std::string& file);
 
 }  // namespace roost::engine

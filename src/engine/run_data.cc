@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -59,23 +60,62 @@ std::string Expanded(const std::string& text, const RunDataPlan& plan, bool in_s
   return Replaced(Replaced(text, kInputText, plan, in_shell), kOutputText, plan, in_shell);
 }
 
-std::map<std::string, std::string> TextMap(const json& value) {
-  std::map<std::string, std::string> texts;
-  if (!value.is_object()) return texts;
-  for (const auto& [name, text] : value.items()) texts[name] = text.get<std::string>();
-  return texts;
-}
+// Paths below the data folder are written without it: a backup restored elsewhere, or a data folder
+// that was moved, must not lead to the files of the one before.
+constexpr const char* kAttempt = "{attempt}";
+constexpr const char* kData = "{data}";
+
+class PlanPaths {
+ public:
+  explicit PlanPaths(const spec::RunLayout& layout)
+      : attempt_(layout.attempt_folder().string()), data_(layout.data_folder().string()) {}
+
+  std::string Written(const std::string& path) const {
+    if (IsBelow(path, attempt_)) return kAttempt + path.substr(attempt_.size());
+    if (IsBelow(path, data_)) return kData + path.substr(data_.size());
+    return path;
+  }
+  std::string Read(const json& text) const {
+    const auto path = text.get<std::string>();
+    if (path.starts_with(kAttempt)) return attempt_ + path.substr(std::strlen(kAttempt));
+    if (path.starts_with(kData)) return data_ + path.substr(std::strlen(kData));
+    return path;
+  }
+  json WrittenMap(const std::map<std::string, std::string>& paths) const {
+    json written = json::object();
+    for (const auto& [name, path] : paths) written[name] = Written(path);
+    return written;
+  }
+  std::map<std::string, std::string> ReadMap(const json& value) const {
+    std::map<std::string, std::string> paths;
+    if (!value.is_object()) return paths;
+    for (const auto& [name, text] : value.items()) paths[name] = Read(text);
+    return paths;
+  }
+
+ private:
+  static bool IsBelow(const std::string& path, const std::string& folder) {
+    return path == folder || path.starts_with(folder + "/");
+  }
+  const std::string attempt_;
+  const std::string data_;
+};
 
 }  // namespace
 
 Status WriteDataPlan(const spec::RunLayout& layout, const RunDataPlan& plan) {
+  const PlanPaths paths(layout);
   json mounts = json::array();
   for (const spec::BindMount& mount : plan.mounts) {
-    mounts.push_back({{"source", mount.source}, {"target", mount.target}});
+    mounts.push_back(
+        {{"source", paths.Written(mount.source)}, {"target", paths.Written(mount.target)}});
   }
-  const json all = {{"values", plan.values},   {"modes", plan.modes},
-                    {"outputs", plan.outputs}, {"mounts", std::move(mounts)},
-                    {"links", plan.links},     {"output_folders", plan.output_folders}};
+  const json all = {{"values", paths.WrittenMap(plan.values)},
+                    {"modes", plan.modes},
+                    {"outputs", plan.outputs},
+                    {"mounts", std::move(mounts)},
+                    {"links", plan.links},
+                    {"output_folders", paths.WrittenMap(plan.output_folders)}};
   return WriteFileAtomic(layout.data_plan_file(),
                          all.dump(1, ' ', false, json::error_handler_t::replace), 0600);
 }
@@ -84,18 +124,18 @@ Result<RunDataPlan> ReadDataPlan(const spec::RunLayout& layout) {
   const Result<std::string> text = ReadFile(layout.data_plan_file());
   if (!text && text.error().code == ErrorCode::kNotFound) return RunDataPlan{};
   ROOST_TRY(text);
+  const PlanPaths paths(layout);
   RunDataPlan plan;
   try {
     const json all = json::parse(*text);
-    plan.values = TextMap(all.at("values"));
+    plan.values = paths.ReadMap(all.at("values"));
     plan.modes = all.at("modes").get<std::string>();
     plan.outputs = all.at("outputs").get<std::string>();
     for (const json& mount : all.at("mounts")) {
-      plan.mounts.push_back(
-          {mount.at("source").get<std::string>(), mount.at("target").get<std::string>()});
+      plan.mounts.push_back({paths.Read(mount.at("source")), paths.Read(mount.at("target"))});
     }
     plan.links = all.at("links").get<std::vector<std::string>>();
-    plan.output_folders = TextMap(all.at("output_folders"));
+    plan.output_folders = paths.ReadMap(all.at("output_folders"));
   } catch (const json::exception& error) {
     return Fail(ErrorCode::kInternal,
                 layout.data_plan_file().string() + " cannot be read: " + error.what());

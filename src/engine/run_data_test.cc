@@ -44,6 +44,55 @@ TEST(RunDataPlan, VariablesHoldThePathsAndReplaceNothing) {
   EXPECT_FALSE(environment.contains("AZUREML_DATASET_FILE_OUTPUTS"));
 }
 
+TEST(RunDataPlan, PathsOfTheDataFolderMoveWithIt) {
+  TempFolder folder;
+  const auto layout_in = [&](const char* name) {
+    return spec::RunLayout(folder.path() / name, RunId("run"), 1);
+  };
+  const spec::RunLayout here = layout_in("here");
+  ASSERT_TRUE(MakeFolders(here.launch_folder()));
+  RunDataPlan plan;
+  plan.values = {{"a", (here.inputs_folder() / "a").string()}, {"id", "1234"}, {"b", "/mnt/b"}};
+  plan.mounts = {{(folder.path() / "here/mounts/t").string(), "/mnt/b"}};
+  plan.links = {"/mnt/c"};
+  plan.output_folders = {{"o", (here.data_outputs_folder() / "o").string()}};
+  ASSERT_TRUE(WriteDataPlan(here, plan));
+  EXPECT_THAT(ReadFile(here.data_plan_file()).value(),
+              Not(HasSubstr(folder.path().filename().string())));
+  const auto same = ReadDataPlan(here);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->values, plan.values);
+  EXPECT_EQ(same->output_folders, plan.output_folders);
+  fs::rename(folder.path() / "here", folder.path() / "there");
+  const spec::RunLayout there = layout_in("there");
+  const auto moved = ReadDataPlan(there);
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(moved->values.at("a"), (there.inputs_folder() / "a").string());
+  EXPECT_EQ(moved->values.at("id"), "1234");
+  EXPECT_EQ(moved->values.at("b"), "/mnt/b");
+  EXPECT_EQ(moved->mounts[0].source, (folder.path() / "there/mounts/t").string());
+  EXPECT_EQ(moved->output_folders.at("o"), (there.data_outputs_folder() / "o").string());
+}
+
+TEST(RunDataPlan, OnlyLinksToTheRunsOwnInputsAreRemoved) {
+  TempFolder folder;
+  const spec::RunLayout layout(folder.path() / "data", RunId("run"), 1);
+  ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+  const fs::path ours = folder.path() / "ours";
+  const fs::path others = folder.path() / "others";
+  const fs::path file = folder.path() / "file";
+  fs::create_symlink(layout.inputs_folder() / "a", ours);
+  fs::create_symlink(folder.path() / "elsewhere", others);
+  ASSERT_TRUE(WriteFileAtomic(file, "mine"));
+  RunDataPlan plan;
+  plan.links = {ours.string(), others.string(), file.string(), (folder.path() / "gone").string()};
+  ASSERT_TRUE(WriteDataPlan(layout, plan));
+  RemoveDataLinks(layout);
+  EXPECT_FALSE(fs::is_symlink(ours));
+  EXPECT_TRUE(fs::is_symlink(others));
+  EXPECT_TRUE(fs::exists(file));
+}
+
 class RunDataTest : public testing::Test {
  protected:
   void SetUp() override { world_.StartForReal(); }
@@ -376,6 +425,48 @@ TEST_F(RunDataTest, DataThatIsNotThereIsRefusedAtSubmit) {
   for (const Problem& problem : refused.error().details) fields.push_back(problem.field);
   EXPECT_THAT(fields, ElementsAre("inputs.a.dataset", "inputs.b.datastore", "inputs.c.path",
                                   "outputs.d.datastore"));
+}
+
+TEST_F(RunDataTest, ACancelEndsTheCopyingOfInputsAtOnce) {
+  const fs::path disk = folder_.path() / "disk";
+  fs::create_directories(disk / "many");
+  for (int i = 0; i < 20'000; ++i) {
+    std::ofstream(disk / "many" / std::to_string(i)) << i;
+  }
+  std::ofstream(disk / "one") << "1";
+  ASSERT_TRUE(world_.store->datastores().Create({"disk", disk, false, false, 0}));
+  std::atomic<int> prepared = 0;
+  world_.StopEngine();
+  world_.options.after_step = [&](std::string_view step) { prepared += step == "prepared"; };
+  world_.StartForReal();
+  const auto submit = [&](const std::string& path) {
+    spec::RunDefinition definition = Command("true");
+    spec::RunInput& input = definition.inputs["data"];
+    input.mode = spec::InputMode::kDownload;
+    input.place.datastore = "disk";
+    input.place.path = path;
+    return world_.Submit(definition);
+  };
+  const store::Run copied = submit("many");
+  const store::Run waiting = submit("many");  // there is one worker for data
+  ASSERT_TRUE(world_.WaitUntil([&] {
+    const store::Run now = world_.Get(copied.id);
+    const spec::RunLayout layout(world_.store->data_folder(), now.id, now.attempt + 1);
+    std::error_code error;
+    return fs::exists(layout.inputs_folder() / "data", error) &&
+           !fs::is_empty(layout.inputs_folder() / "data", error);
+  }));
+  world_.Await(waiting.id, spec::RunState::kPreparing);
+  for (const store::Run& run : {copied, waiting}) {
+    EXPECT_EQ(world_.engine->Cancel(run.id)->state, spec::RunState::kCanceled);
+  }
+  const store::Run next = world_.AwaitEnd(submit("one").id);
+  EXPECT_EQ(next.state, spec::RunState::kCompleted) << next.reason;
+  EXPECT_EQ(prepared, 1);  // neither of the others was finished first
+  for (const store::Run& run : {copied, waiting}) {
+    const spec::RunLayout layout(world_.store->data_folder(), run.id, 1);
+    EXPECT_FALSE(fs::exists(layout.scratch_folder()));
+  }
 }
 
 }  // namespace

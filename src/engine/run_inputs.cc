@@ -156,7 +156,7 @@ class Preparation {
     } else {
       ROOST_ASSIGN(const fs::path place, PlaceFor(name, input, target));
       if (means == MountMeans::kLinks) {
-        ROOST_TRY(LinkFiles(tree, found.files, place));
+        ROOST_TRY(LinkFiles(tree, found.files, place, job_.stop));
       } else {
         ROOST_TRY(CopyFiles(store_, found.files, place, job_.stop));
       }
@@ -343,8 +343,12 @@ void RemoveDataLinks(const spec::RunLayout& layout) {
     return;
   }
   std::error_code error;
+  const fs::path ours = layout.inputs_folder();
   for (const std::string& link : plan->links) {
-    if (fs::is_symlink(link, error)) fs::remove(link, error);
+    // The run's user may have put something else there, and a restored backup has links of another
+    // server's runs in its plans.
+    const fs::path target = fs::read_symlink(link, error);
+    if (!error && target.parent_path() == ours) fs::remove(link, error);
   }
 }
 

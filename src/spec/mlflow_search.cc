@@ -106,6 +106,13 @@ class ClauseReader {
   std::size_t* end_;
 };
 
+// As Python shows a text in its errors.
+std::string PythonText(std::string_view text) {
+  const bool is_double = text.find('\'') != text.npos && text.find('"') == text.npos;
+  const std::string quote = is_double ? "\"" : "'";
+  return quote + std::string(text) + quote;
+}
+
 // Words that belong to no comparison.
 tl::unexpected<Error> NoComparisons(MlflowNoun noun, std::string_view filter,
                                     const std::vector<std::string_view>& words) {
@@ -132,8 +139,8 @@ Result<std::vector<Clause>> ReadClauses(MlflowNoun noun, std::string_view filter
     } else {
       const bool ends_statement = tokens[next].text == ";" && next + 1 < tokens.size();
       if (ends_statement && noun != MlflowNoun::kLoggedModel) {
-        return RefuseSearch("Search filter contained multiple expression \"" + std::string(filter) +
-                            "\". Provide AND-ed expression list.");
+        return RefuseSearch("Search filter contained multiple expression " + PythonText(filter) +
+                            ". Provide AND-ed expression list.");
       }
       left_over.push_back(tokens[next++].text);
     }
@@ -171,13 +178,22 @@ Result<Value> ReadNumber(const MlflowField& field, const MlflowToken& token) {
   return Value(number);
 }
 
+// (1, 'a')
+std::string ListText(Tokens items) {
+  std::vector<std::string> texts;
+  for (const MlflowToken& item : items) {
+    if (item.text != ",") texts.emplace_back(item.text);
+  }
+  return "(" + Join(texts, ", ") + (texts.size() == 1 ? ",)" : ")");
+}
+
 // Our own limits of lists and patterns are the store's; MLflow's fail in the database.
 Result<std::vector<Value>> ReadList(MlflowNoun noun, const MlflowToken& token) {
   const std::string problem = "While parsing a list in the query, expected ";
-  const std::string raw(token.text);
   std::vector<Value> values;
   bool wants_comma = false;
-  for (const MlflowToken& item : SplitMlflowSearch(token.text.substr(1, token.text.size() - 2))) {
+  const auto items = SplitMlflowSearch(token.text.substr(1, token.text.size() - 2));
+  for (const MlflowToken& item : items) {
     const bool is_comma = item.text == ",";
     if (is_comma != wants_comma) {
       return RefuseSearch(problem + "a non-empty list of string values, but got ill-formed list.");
@@ -187,8 +203,8 @@ Result<std::vector<Value>> ReadList(MlflowNoun noun, const MlflowToken& token) {
     const bool takes_numbers = noun == MlflowNoun::kLoggedModel;
     if (item.kind != Kind::kText && !(takes_numbers && item.kind == Kind::kNumber)) {
       return RefuseSearch(
-          problem +
-          "string value, punctuation, or whitespace, but got different type in list: " + raw);
+          problem + "string value, punctuation, or whitespace, but got different type in list: " +
+          ListText(items));
     }
     values.emplace_back(std::string(WithoutQuotes(item.text, "'\"")));
   }

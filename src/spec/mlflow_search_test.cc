@@ -150,6 +150,8 @@ TEST(MlflowFilter, WhatIsNoComparisonIsNamed) {
   EXPECT_EQ(ErrorOf(kRun, "tags.a = 'x'; tags.b = 'c'"),
             "Search filter contained multiple expression \"tags.a = 'x'; tags.b = 'c'\". Provide "
             "AND-ed expression list.");
+  EXPECT_THAT(ErrorOf(kRun, "metrics.a > 1; metrics.b > 1"),
+              HasSubstr("multiple expression 'metrics.a > 1; metrics.b > 1'."));
   EXPECT_THAT(ErrorOf(kLoggedModel, "name = 'a' OR name = 'b'"),
               HasSubstr("Expected a list of comparisons separated by 'AND'"));
 }
@@ -187,7 +189,7 @@ TEST(MlflowFilter, WrongNamesSignsAndValuesHaveMlflowsWords) {
       {kRun, "params.a = `LR`", "value is either not quoted or unidentified quote types"},
       {kRun, "status IN ('x')", "Only the 'run_id' attribute supports comparison with a list"},
       {kRun, "run_id IN ()", "expected a non-empty list of string values, but got empty list"},
-      {kRun, "run_id IN (1,2)", "but got different type in list: (1,2)"},
+      {kRun, "run_id IN (1,2)", "but got different type in list: (1, 2)"},
       {kRun, "run_id IN ('a' 'b')", "but got ill-formed list"},
       {kRun, "run_id IN (,'a')", "but got ill-formed list"},
       {kRun, "metrics.a == 1", "Invalid comparator '==' not one of '{'=', '!='"},

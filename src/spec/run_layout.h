@@ -18,6 +18,7 @@ class RunLayout {
   RunLayout(std::filesystem::path data_folder, const RunId& run, int attempt);
 
   const std::filesystem::path& run_folder() const { return run_folder_; }
+  std::filesystem::path data_folder() const { return run_folder_.parent_path().parent_path(); }
   std::filesystem::path attempt_folder() const { return attempt_folder_; }
   std::filesystem::path launch_folder() const { return attempt_folder_ / "launch"; }
   std::filesystem::path log_folder() const { return attempt_folder_ / "azureml-logs"; }

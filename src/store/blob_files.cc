@@ -48,4 +48,11 @@ bool FreshenBlob(const fs::path& file) {
   return utimensat(AT_FDCWD, file.c_str(), nullptr, 0) == 0 || errno != ENOENT;
 }
 
+Error OtherContent(const Digest& expected, const Digest& found) {
+  return {ErrorCode::kInvalidArgument,
+          "The content was announced as " + expected.ToText() + " but is " + found.ToText() +
+              "; it may have changed on its way.",
+          {}};
+}
+
 }  // namespace roost::store

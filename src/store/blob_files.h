@@ -4,6 +4,7 @@
 #include <ctime>
 #include <string_view>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "base/result.h"
 
@@ -39,5 +40,8 @@ inline constexpr std::time_t kFreshSeconds = 300;
 
 // True when the blob is there. It is made young, so that it is no garbage for a while.
 bool FreshenBlob(const fs::path& file);
+
+// A content that is not what its sender announced.
+Error OtherContent(const Digest& expected, const Digest& found);
 
 }  // namespace roost::store

@@ -9,18 +9,15 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "store/blob_content.h"
 #include "store/blob_files.h"
-#include "store/hash_thread.h"
+#include "store/blob_parts.h"
 #include "store/small_blobs.h"
 
 namespace roost::store {
 namespace {
 
 constexpr std::size_t kPieceBytes = 1 << 20;
-// Below it a thread costs more than it gains.
-constexpr std::uint64_t kThreadFromBytes = 4 << 20;
-// Written pages are handed to the disk early, so that the sync at the end has little left to do.
-constexpr std::uint64_t kStartWritingBytes = 8 << 20;
 // A batch holds so much of its small contents in memory before it writes them.
 constexpr std::size_t kSmallAtOnceBytes = 4 << 20;
 
@@ -33,13 +30,6 @@ Error NoSuchBlob(const Digest& digest) {
   return {ErrorCode::kNotFound, "The content " + digest.ToText() + " is not in the store.", {}};
 }
 
-Error OtherContent(const Digest& expected, const Digest& found) {
-  return {ErrorCode::kInvalidArgument,
-          "The content was announced as " + expected.ToText() + " but is " + found.ToText() +
-              "; it may have changed on its way.",
-          {}};
-}
-
 }  // namespace
 
 // --- One blob ---
@@ -49,22 +39,13 @@ class Blobs::FileWriter : public Blobs::Writer {
   FileWriter(const Blobs& blobs, TemporaryFile file) : blobs_(blobs), file_(std::move(file)) {}
 
   Status Write(std::string_view piece) override {
-    ROOST_TRY(WriteAll(file_.fd(), piece, file_.path()));
-    Hash(piece);
-    size_ += piece.size();
-    if (size_ - started_ >= kStartWritingBytes) {
-      // Only a hint; a failure shows itself in the sync.
-      (void)sync_file_range(file_.fd(), static_cast<off64_t>(started_),
-                            static_cast<off64_t>(size_ - started_), SYNC_FILE_RANGE_WRITE);
-      started_ = size_;
-    }
-    return {};
+    return content_.Write(file_.fd(), piece, file_.path());
   }
 
   Result<BlobInfo> Finish(const Digest* expected) override {
-    const Digest digest = FinishHash();
+    ROOST_ASSIGN(const Digest digest, content_.FinishHash(file_.path()));
     if (expected != nullptr && *expected != digest) return Fail(OtherContent(*expected, digest));
-    return Name(digest);
+    return Name(digest, content_.size());
   }
 
   // Takes all of `from` at once, sharing its blocks where the file system can. False: it cannot.
@@ -74,29 +55,12 @@ class Blobs::FileWriter : public Blobs::Writer {
     if (fstat(file_.fd(), &info) != 0) {
       return Fail(ErrnoError("reading " + file_.path().string(), errno));
     }
-    size_ = static_cast<std::uint64_t>(info.st_size);
     ROOST_ASSIGN(const Digest digest, DigestOfFile(file_.path()));
-    return Name(digest);
+    return Name(digest, static_cast<std::uint64_t>(info.st_size));
   }
 
  private:
-  void Hash(std::string_view piece) {
-    if (thread_) {
-      collected_.append(piece);
-      if (collected_.size() >= kPieceBytes) thread_->Update(std::exchange(collected_, {}));
-      return;
-    }
-    hasher_.Update(piece);
-    if (size_ + piece.size() >= kThreadFromBytes) thread_.emplace(std::move(hasher_));
-  }
-
-  Digest FinishHash() {
-    if (!thread_) return hasher_.Finish();
-    if (!collected_.empty()) thread_->Update(std::exchange(collected_, {}));
-    return thread_->Finish();
-  }
-
-  Result<BlobInfo> Name(const Digest& digest) {
+  Result<BlobInfo> Name(const Digest& digest, std::uint64_t size) {
     const fs::path final_path = blobs_.FileOf(digest);
     if (!FreshenBlob(final_path)) {
       ROOST_TRY(file_.Sync());
@@ -105,16 +69,12 @@ class Blobs::FileWriter : public Blobs::Writer {
     }
     // Also when another has renamed the same content: its sync of the folder may be yet to come.
     ROOST_TRY(SyncFolder(final_path.parent_path()));
-    return BlobInfo{digest, size_};
+    return BlobInfo{digest, size};
   }
 
   const Blobs& blobs_;
   TemporaryFile file_;
-  std::uint64_t size_ = 0;
-  std::uint64_t started_ = 0;  // bytes that were handed to the disk
-  Hasher hasher_;
-  std::string collected_;  // not yet given to the thread
-  std::optional<HashThread> thread_;
+  BlobContent content_;
 };
 
 // --- Many blobs ---
@@ -196,6 +156,7 @@ Result<std::unique_ptr<Blobs>> Blobs::Open(fs::path folder) {
   std::unique_ptr<Blobs> blobs(new Blobs(std::move(folder)));
   ROOST_TRY(RemoveTree(blobs->folder_ / "tmp"));
   ROOST_TRY(MakeFolders(blobs->folder_ / "tmp", 0700));
+  ROOST_TRY(MakeFolders(blobs->folder_ / "parts", 0700));
   // All at once, so that no write has to make and sync a folder; the last one tells that all are.
   if (!fs::exists(blobs->folder_ / FolderName(255))) {
     for (int i = 0; i < 256; ++i) ROOST_TRY(MakeFolders(blobs->folder_ / FolderName(i), 0700));
@@ -205,7 +166,8 @@ Result<std::unique_ptr<Blobs>> Blobs::Open(fs::path folder) {
   return blobs;
 }
 
-Blobs::Blobs(fs::path folder) : folder_(std::move(folder)) {}
+Blobs::Blobs(fs::path folder)
+    : folder_(std::move(folder)), parts_(std::make_unique<BlobParts>(folder_ / "parts")) {}
 Blobs::~Blobs() = default;
 
 fs::path Blobs::FileOf(const Digest& digest) const {
@@ -218,6 +180,15 @@ fs::path Blobs::NewTemporary() const { return folder_ / "tmp" / RandomHex(12); }
 Result<std::unique_ptr<Blobs::Writer>> Blobs::NewWriter() {
   ROOST_ASSIGN(TemporaryFile file, TemporaryFile::Create(NewTemporary()));
   return std::make_unique<FileWriter>(*this, std::move(file));
+}
+
+std::uint64_t Blobs::Received(const Digest& digest) const {
+  const Result<std::uint64_t> whole = Has(digest) ? Size(digest) : parts_->Received(digest);
+  return whole ? *whole : 0;
+}
+
+Result<std::unique_ptr<Blobs::Writer>> Blobs::Continue(const Digest& digest, std::uint64_t offset) {
+  return parts_->Continue(digest, offset, FileOf(digest));
 }
 
 Result<BlobInfo> Blobs::Put(std::string_view content) {
@@ -298,9 +269,10 @@ Result<std::string> Blobs::Read(const Digest& digest, std::uint64_t limit) const
   return std::move(*small);
 }
 
-Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable) const {
+Status Blobs::CopyTo(const Digest& digest, const fs::path& to, bool executable,
+                     const std::function<bool()>& stop) const {
   const unsigned mode = executable ? 0755U : 0644U;
-  const Status copied = CopyFile(FileOf(digest), to, mode);
+  const Status copied = CopyFile(FileOf(digest), to, mode, stop);
   if (copied || copied.error().code != ErrorCode::kNotFound) return copied;
   ROOST_ASSIGN(const std::optional<std::string> content, small_->Read(digest));
   if (!content) return Fail(NoSuchBlob(digest));

@@ -11,6 +11,7 @@
 
 namespace roost::store {
 
+class BlobParts;
 class SmallBlobs;
 
 struct BlobInfo {
@@ -43,6 +44,11 @@ class Blobs {
     virtual Result<BlobInfo> Finish(const Digest* expected = nullptr) = 0;
   };
   Result<std::unique_ptr<Writer>> NewWriter();
+  // How much of a content is here: all of it, or what came of it by Continue.
+  std::uint64_t Received(const Digest& digest) const;
+  // A large content that may come over several connections, see BlobParts. What was written stays
+  // when the writer is dropped. Requires: the writer is dropped before the Blobs.
+  Result<std::unique_ptr<Writer>> Continue(const Digest& digest, std::uint64_t offset);
   Result<BlobInfo> Put(std::string_view content);
   Result<BlobInfo> PutFile(const fs::path& file);  // copies (reflink where possible)
 
@@ -63,8 +69,9 @@ class Blobs {
   // The content, to be read from its start: the blob's file, read-only, or a copy in memory.
   Result<Fd> OpenToRead(const Digest& digest) const;
   Result<std::string> Read(const Digest& digest, std::uint64_t limit = 64ULL << 20) const;
-  // A copy at `to` (reflink where possible), writable by its owner.
-  Status CopyTo(const Digest& digest, const fs::path& to, bool executable) const;
+  // A copy at `to` (reflink where possible), writable by its owner. `stop` as for CopyFile.
+  Status CopyTo(const Digest& digest, const fs::path& to, bool executable,
+                const std::function<bool()>& stop = {}) const;
 
   // A hard link to a content that has a file of its own; kNotFound for the others. Requires:
   // nothing that a script can write to leads to `to`; it is for what is mounted read-only.
@@ -72,6 +79,7 @@ class Blobs {
 
   const fs::path& folder() const { return folder_; }
   SmallBlobs& small() const { return *small_; }
+  BlobParts& parts() const { return *parts_; }
 
  private:
   class FileWriter;
@@ -82,6 +90,7 @@ class Blobs {
   fs::path NewTemporary() const;
 
   const fs::path folder_;
+  const std::unique_ptr<BlobParts> parts_;
   std::unique_ptr<SmallBlobs> small_;
 };
 

@@ -251,5 +251,52 @@ TEST_F(BlobsTest, ErrorsNameTheContentOrTheFile) {
   EXPECT_THAT(blobs->Missing({unknown, DigestOf("too long")}), ElementsAre(unknown));
 }
 
+TEST_F(BlobsTest, ALargeContentComesOverSeveralConnectionsAndRestarts) {
+  const std::string content = std::string(5'000'000, 'a') + std::string(3'000'000, 'b');
+  const Digest digest = DigestOf(content);
+  EXPECT_EQ(blobs->Received(digest), 0U);
+  auto writer = ROOST_VALUE(blobs->Continue(digest, 0));
+  ASSERT_TRUE(writer->Write(content.substr(0, 5'000'001)));
+  EXPECT_EQ(blobs->Continue(digest, 0).error().code, ErrorCode::kUnavailable);  // it has a writer
+  writer.reset();
+  EXPECT_EQ(blobs->Received(digest), 5'000'001U);
+  EXPECT_FALSE(blobs->Has(digest));
+  blobs.reset();
+  Open();
+  EXPECT_EQ(blobs->Received(digest), 5'000'001U);
+  EXPECT_EQ(blobs->Continue(digest, 7).error().code, ErrorCode::kConflict);
+  writer = ROOST_VALUE(blobs->Continue(digest, 5'000'001));
+  ASSERT_TRUE(writer->Write(content.substr(5'000'001)));
+  const BlobInfo info = ROOST_VALUE(writer->Finish());
+  EXPECT_EQ(info.digest, digest);
+  EXPECT_EQ(info.size, content.size());
+  writer.reset();
+  EXPECT_EQ(ROOST_VALUE(blobs->Read(digest)), content);
+  EXPECT_EQ(blobs->Received(digest), content.size());
+  struct stat kept {};
+  ASSERT_EQ(stat(FileOf(digest).c_str(), &kept), 0);
+  EXPECT_EQ(kept.st_mode & 0777U, 0444U);
+  EXPECT_TRUE(fs::is_empty(folder.path() / "blobs" / "parts"));
+}
+
+TEST_F(BlobsTest, APartOfAnotherContentIsFoundOutAndBegunAnew) {
+  const std::string content(2'000'000, 'a');
+  const Digest digest = DigestOf(content);
+  auto writer = ROOST_VALUE(blobs->Continue(digest, 0));
+  ASSERT_TRUE(writer->Write("wrong"));
+  writer = nullptr;
+  writer = ROOST_VALUE(blobs->Continue(digest, 5));
+  ASSERT_TRUE(writer->Write(content.substr(5)));
+  EXPECT_EQ(writer->Finish().error().code, ErrorCode::kInvalidArgument);
+  writer = nullptr;
+  EXPECT_EQ(blobs->Received(digest), 0U);
+  writer = ROOST_VALUE(blobs->Continue(digest, 0));
+  ASSERT_TRUE(writer->Write("too long, and begun anew"));
+  writer = nullptr;
+  writer = ROOST_VALUE(blobs->Continue(digest, 0));
+  ASSERT_TRUE(writer->Write(content));
+  EXPECT_TRUE(writer->Finish());
+}
+
 }  // namespace
 }  // namespace roost::store

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "base/tree_page.h"
 #include "spec/glob.h"
 #include "spec/shown_address.h"
 #include "store/blobs.h"
@@ -50,100 +51,132 @@ Error NothingThere(const spec::DataPath& place) {
           {{"paths", "'" + place.path + "' names no file of " + place.datastore}}};
 }
 
-Status ListRows(const Datastores& datastores, const spec::DataPath& place,
-                const std::string& prefix, std::vector<Listed>* to) {
-  constexpr std::size_t kPage = 20'000;
-  std::string after;
-  while (true) {
-    ROOST_ASSIGN(auto page, datastores.ListFiles(place.datastore, prefix, after, kPage));
-    for (DatastoreFile& file : page) {
-      to->push_back({std::move(file.path), file.size, file.digest, {}});
-    }
-    if (page.size() < kPage) return {};
-    after = to->back().path;
-  }
-}
+// What one path of a dataset stands for now.
+struct Selection {
+  enum class Kind { kNothing, kAddress, kFile, kFolder, kWildcard };
+  Kind kind = Kind::kNothing;
+  DatasetPath path;  // with its base
+  std::optional<Datastore> datastore;
 
-// The files of one path, and its base.
-Result<std::vector<Listed>> FindInRows(const Datastores& datastores, DatasetPath* path) {
-  const std::string& wanted = path->place.path;
-  std::vector<Listed> files;
+  bool on_disk() const { return datastore && datastore->is_folder(); }
+};
+
+Result<Selection::Kind> KindInRows(const Datastores& datastores, const std::string& datastore,
+                                   const std::string& wanted) {
   if (!wanted.empty()) {
-    const auto exact = datastores.GetFile(path->place.datastore, wanted);
-    if (exact) {
-      path->base = FolderOf(wanted);
-      files.push_back({wanted, exact->size, exact->digest, {}});
-      return files;
-    }
+    const auto exact = datastores.GetFile(datastore, wanted);
+    if (exact) return Selection::Kind::kFile;
     if (exact.error().code != ErrorCode::kNotFound) return Fail(exact.error());
   }
-  path->base = wanted;
-  ROOST_TRY(ListRows(datastores, path->place, wanted.empty() ? "" : wanted + "/", &files));
-  if (!files.empty() || !spec::HasWildcard(wanted)) return files;
-  path->base = FolderOfWildcard(wanted);
-  const std::string literal = wanted.substr(0, wanted.find_first_of("*?["));
-  ROOST_TRY(ListRows(datastores, path->place, literal, &files));
-  const spec::Glob glob(wanted);
-  std::erase_if(files, [&](const Listed& file) { return !glob.Matches(file.path); });
-  return files;
+  ROOST_ASSIGN(const auto below,
+               datastores.ListFiles(datastore, wanted.empty() ? "" : wanted + "/", "", 1));
+  if (!below.empty()) return Selection::Kind::kFolder;
+  return spec::HasWildcard(wanted) ? Selection::Kind::kWildcard : Selection::Kind::kNothing;
 }
 
-Result<std::vector<Listed>> ListDisk(const Datastore& datastore, const std::string& below) {
-  std::vector<Listed> files;
-  const fs::path folder = below.empty() ? datastore.folder : datastore.folder / below;
-  Result<std::vector<TreeEntry>> entries = ListTree(folder);
-  if (!entries && entries.error().code == ErrorCode::kNotFound) return files;
-  ROOST_TRY(entries);
-  for (TreeEntry& entry : *entries) {
-    if (entry.path.ends_with(kPartEnding)) continue;
-    files.push_back({below.empty() ? entry.path : below + "/" + entry.path,
-                     entry.size,
-                     {},
-                     folder / entry.path});
-  }
-  return files;
-}
-
-Result<std::vector<Listed>> FindOnDisk(const Datastore& datastore, DatasetPath* path) {
-  const std::string& wanted = path->place.path;
+Result<Selection::Kind> KindOnDisk(const Datastore& datastore, const std::string& wanted) {
   std::error_code error;
   if (!fs::is_directory(datastore.folder, error)) {
     return Fail(ErrorCode::kNotFound, "The folder " + datastore.folder.string() +
                                           " of the datastore " + datastore.name + " is not there.");
   }
-  if (!wanted.empty()) {
-    const Result<fs::path> file = FileInFolder(datastore, wanted);
-    if (file && fs::is_regular_file(*file, error)) {
-      path->base = FolderOf(wanted);
-      return std::vector<Listed>{{wanted, fs::file_size(*file, error), {}, *file}};
-    }
-    if (file) {
-      path->base = wanted;
-      return ListDisk(datastore, wanted);
-    }
+  if (wanted.empty()) return Selection::Kind::kFolder;
+  if (const Result<fs::path> file = FileInFolder(datastore, wanted); file) {
+    return fs::is_regular_file(*file, error) ? Selection::Kind::kFile : Selection::Kind::kFolder;
   }
-  path->base = wanted;
-  if (wanted.empty()) return ListDisk(datastore, "");
-  if (!spec::HasWildcard(wanted)) return std::vector<Listed>{};
-  path->base = FolderOfWildcard(wanted);
+  if (!spec::HasWildcard(wanted)) return Selection::Kind::kNothing;
   // The folder may be a link that leaves the datastore.
-  if (!path->base.empty() && !FileInFolder(datastore, path->base)) return std::vector<Listed>{};
-  ROOST_ASSIGN(std::vector<Listed> files, ListDisk(datastore, path->base));
-  const spec::Glob glob(wanted);
-  std::erase_if(files, [&](const Listed& file) { return !glob.Matches(file.path); });
+  const std::string folder = FolderOfWildcard(wanted);
+  const bool inside = folder.empty() || FileInFolder(datastore, folder);
+  return inside ? Selection::Kind::kWildcard : Selection::Kind::kNothing;
+}
+
+Result<Selection> Select(const Datastores& datastores, DatasetPath path) {
+  Selection selected;
+  selected.path = std::move(path);
+  const std::string& wanted = selected.path.place.path;
+  std::string& base = selected.path.base;
+  base = wanted;
+  if (!selected.path.place.url.empty()) {
+    selected.kind = Selection::Kind::kAddress;
+    base.clear();
+    return selected;
+  }
+  ROOST_ASSIGN(selected.datastore, datastores.Get(selected.path.place.datastore));
+  ROOST_ASSIGN(selected.kind, selected.on_disk()
+                                  ? KindOnDisk(*selected.datastore, wanted)
+                                  : KindInRows(datastores, selected.datastore->name, wanted));
+  if (selected.kind == Selection::Kind::kFile) base = FolderOf(wanted);
+  if (selected.kind == Selection::Kind::kWildcard) base = FolderOfWildcard(wanted);
+  return selected;
+}
+
+// A page of what lies at `below`, in the order of the paths; fewer than `limit` are the last ones.
+Result<std::vector<Listed>> ListRows(const Datastores& datastores, const std::string& datastore,
+                                     const std::string& prefix, const std::string& after,
+                                     std::size_t limit) {
+  ROOST_ASSIGN(auto rows, datastores.ListFiles(datastore, prefix, after, limit));
+  std::vector<Listed> files;
+  files.reserve(rows.size());
+  for (DatastoreFile& file : rows) {
+    files.push_back({std::move(file.path), file.size, file.digest, {}});
+  }
   return files;
 }
 
+Result<std::vector<Listed>> ListDisk(const Datastore& datastore, const std::string& below,
+                                     const std::string& after, std::size_t limit) {
+  const std::string top = below.empty() ? "" : below + "/";
+  TreePage page{.prefix = "", .after = "", .limit = limit};
+  if (after.starts_with(top)) {
+    page.after = after.substr(top.size());
+  } else if (after > top) {
+    return std::vector<Listed>{};
+  }
+  const fs::path folder = below.empty() ? datastore.folder : datastore.folder / below;
+  Result<std::vector<TreeEntry>> entries = ListTreePage(folder, page);
+  if (!entries && entries.error().code == ErrorCode::kNotFound) return std::vector<Listed>{};
+  ROOST_TRY(entries);
+  std::vector<Listed> files;
+  files.reserve(entries->size());
+  for (TreeEntry& entry : *entries) {
+    files.push_back({top + entry.path, entry.size, {}, folder / entry.path});
+  }
+  return files;
+}
+
+Result<Listed> GetListed(const Datastores& datastores, const Selection& from,
+                         const std::string& path) {
+  if (!from.on_disk()) {
+    ROOST_ASSIGN(const DatastoreFile row, datastores.GetFile(from.datastore->name, path));
+    return Listed{path, row.size, row.digest, {}};
+  }
+  // As in the listing, what a folder has does not lead out of that folder.
+  Datastore top = *from.datastore;
+  std::string below = path;
+  if (from.kind != Selection::Kind::kFile && !from.path.base.empty()) {
+    top.folder /= from.path.base;
+    below.erase(0, from.path.base.size() + 1);
+  }
+  ROOST_ASSIGN(const fs::path file, FileInFolder(top, below));
+  std::error_code error;
+  const std::uintmax_t size = fs::is_regular_file(file, error) ? fs::file_size(file, error) : 0;
+  if (error || !fs::is_regular_file(file, error) || path.ends_with(kPartEnding)) {
+    return Fail(ErrorCode::kNotFound,
+                "The datastore " + from.datastore->name + " has no file '" + path + "'.");
+  }
+  return Listed{path, size, {}, file};
+}
+
 // "https://host/a/b.csv?x=1" is the file a/b.csv of host.
-Listed FromAddress(DatasetPath* path) {
-  std::string rest = path->place.url.substr(path->place.url.find("://") + 3);
+Listed FromAddress(const DatasetPath& path) {
+  std::string rest = path.place.url.substr(path.place.url.find("://") + 3);
   rest = rest.substr(0, rest.find_first_of("?#"));
   const auto slash = rest.find('/');
   std::string name = slash == std::string::npos ? "" : rest.substr(slash + 1);
   name = name.substr(name.rfind('/') + 1);
   if (!IsSafeRelativePath(name) || !IsValidUtf8(name)) name = "index";
-  path->base.clear();
-  return {name, path->size, path->digest, {}};
+  return {name, path.size, path.digest, {}};
 }
 
 // Addresses with names of their own are apart from datastores, whose names have no blank.
@@ -151,12 +184,152 @@ std::string PlaceName(const DatasetPath& path) {
   return path.place.url.empty() ? path.place.datastore : "downloaded files";
 }
 
-// Of two addresses with one last name, one would be lost.
-Status CheckAddresses(std::vector<DatasetPath> paths) {
-  std::map<std::string, const DatasetPath*> by_name;
+// The files of a selection behind `after`, a path of its datastore; at most `limit`.
+Result<std::vector<Listed>> ListSelected(const Datastores& datastores, const Selection& selected,
+                                         std::string after, std::size_t limit) {
+  const std::string& wanted = selected.path.place.path;
+  std::vector<Listed> files;
+  switch (selected.kind) {
+    case Selection::Kind::kNothing:
+      return files;
+    case Selection::Kind::kAddress: {
+      Listed file = FromAddress(selected.path);
+      if (file.path > after) files.push_back(std::move(file));
+      return files;
+    }
+    case Selection::Kind::kFile:
+      if (wanted > after) {
+        ROOST_ASSIGN(Listed file, GetListed(datastores, selected, wanted));
+        files.push_back(std::move(file));
+      }
+      return files;
+    case Selection::Kind::kFolder:
+    case Selection::Kind::kWildcard:
+      break;
+  }
+  const bool filtered = selected.kind == Selection::Kind::kWildcard;
+  const spec::Glob glob(wanted);
+  const std::string& base = selected.path.base;
+  const std::string prefix = filtered       ? wanted.substr(0, wanted.find_first_of("*?["))
+                             : base.empty() ? ""
+                                            : base + "/";
+  constexpr std::size_t kPage = 20'000;
+  const std::size_t page_size = std::min(limit, kPage);
+  while (files.size() < limit) {
+    ROOST_ASSIGN(
+        std::vector<Listed> page,
+        selected.on_disk()
+            ? ListDisk(*selected.datastore, base, after, limit == SIZE_MAX ? SIZE_MAX : page_size)
+            : ListRows(datastores, selected.datastore->name, prefix, after, page_size));
+    const bool last = page.size() < page_size || (selected.on_disk() && limit == SIZE_MAX);
+    if (!page.empty()) after = page.back().path;
+    for (Listed& file : page) {
+      if (files.size() == limit) break;
+      if (file.path.ends_with(kPartEnding) && selected.on_disk()) continue;
+      if (filtered && !glob.Matches(file.path)) continue;
+      files.push_back(std::move(file));
+    }
+    if (last) break;
+  }
+  return files;
+}
+
+// Where the files of several paths lie among those of the dataset.
+class DatasetPlaces {
+ public:
+  explicit DatasetPlaces(const std::vector<Selection>& selections) {
+    for (const Selection& each : selections) {
+      names_.push_back(PlaceName(each.path));
+      one_place_ = one_place_ && names_.back() == names_.front();
+    }
+    if (selections.empty() || !one_place_) return;
+    root_ = selections.front().path.base;
+    for (const Selection& each : selections) root_ = CommonFolder(root_, each.path.base);
+  }
+
+  std::string InDataset(std::size_t selection, const std::string& path) const {
+    return Prefix(selection) + path.substr(root_.empty() ? 0 : root_.size() + 1);
+  }
+  // The path of the selection's datastore; nothing: the file is of another place.
+  std::optional<std::string> InDatastore(std::size_t selection, const std::string& path) const {
+    const std::string prefix = Prefix(selection);
+    if (!path.starts_with(prefix)) return std::nullopt;
+    return (root_.empty() ? "" : root_ + "/") + path.substr(prefix.size());
+  }
+  // The same for what is behind a path; nothing: none of the selection's files is.
+  std::optional<std::string> AfterInDatastore(std::size_t selection,
+                                              const std::string& after) const {
+    if (after.empty() || after < Prefix(selection)) return "";
+    return InDatastore(selection, after);
+  }
+
+ private:
+  std::string Prefix(std::size_t selection) const {
+    return one_place_ ? "" : names_[selection] + "/";
+  }
+
+  std::vector<std::string> names_;
+  bool one_place_ = true;
+  std::string root_;
+};
+
+bool IsSelected(const Selection& selected, const std::string& path) {
+  switch (selected.kind) {
+    case Selection::Kind::kNothing:
+      return false;
+    case Selection::Kind::kAddress:
+      return path == FromAddress(selected.path).path;
+    case Selection::Kind::kFile:
+      return path == selected.path.place.path;
+    case Selection::Kind::kFolder:
+      return path != selected.path.base && IsWithin(path, selected.path.base);
+    case Selection::Kind::kWildcard:
+      return spec::Glob(selected.path.place.path).Matches(path);
+  }
+  return false;
+}
+
+Result<std::vector<Selection>> SelectAll(const Datastores& datastores,
+                                         std::vector<DatasetPath> paths) {
+  std::vector<Selection> selections;
   for (DatasetPath& path : paths) {
+    ROOST_ASSIGN(Selection selected, Select(datastores, std::move(path)));
+    selections.push_back(std::move(selected));
+  }
+  return selections;
+}
+
+// Sorted by path, each once, from the lists of the selections.
+Result<std::vector<DataFile>> ListAll(const Datastores& datastores,
+                                      const std::vector<Selection>& selections,
+                                      const std::string& after, std::size_t limit) {
+  const DatasetPlaces places(selections);
+  std::vector<DataFile> files;
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    const std::optional<std::string> behind = places.AfterInDatastore(i, after);
+    if (!behind) continue;
+    ROOST_ASSIGN(std::vector<Listed> list, ListSelected(datastores, selections[i], *behind, limit));
+    if (list.empty() && after.empty()) return Fail(NothingThere(selections[i].path.place));
+    for (Listed& file : list) {
+      files.push_back(
+          {places.InDataset(i, file.path), file.size, file.digest, std::move(file.file)});
+    }
+  }
+  std::sort(files.begin(), files.end(),
+            [](const DataFile& a, const DataFile& b) { return a.path < b.path; });
+  files.erase(std::unique(files.begin(), files.end(),
+                          [](const DataFile& a, const DataFile& b) { return a.path == b.path; }),
+              files.end());
+  if (files.size() > limit) files.resize(limit);
+  return files;
+}
+
+// Of two addresses with one last name, one would be lost.
+Status CheckAddresses(const std::vector<DatasetPath>& paths) {
+  std::map<std::string, const DatasetPath*> by_name;
+  for (const DatasetPath& path : paths) {
     if (path.place.url.empty()) continue;
-    const std::string name = FromAddress(&path).path;
+    const std::string name = FromAddress(path).path;
     const DatasetPath& first = *by_name.emplace(name, &path).first->second;
     if (first.digest == path.digest) continue;
     return Invalid("paths", spec::ShownAddress(first.place.url) + " and " +
@@ -185,45 +358,42 @@ Result<fs::path> FileInFolder(const Datastore& datastore, const std::string& pat
 
 Result<FoundData> FindData(const Datastores& datastores, std::vector<DatasetPath> paths) {
   FoundData found;
-  std::vector<std::vector<Listed>> lists;
-  bool one_place = true;
-  for (DatasetPath& path : paths) {
-    if (!path.place.url.empty()) {
-      lists.push_back({FromAddress(&path)});
-    } else {
-      ROOST_ASSIGN(const Datastore datastore, datastores.Get(path.place.datastore));
-      ROOST_ASSIGN(std::vector<Listed> files, datastore.is_folder()
-                                                  ? FindOnDisk(datastore, &path)
-                                                  : FindInRows(datastores, &path));
-      if (files.empty()) return Fail(NothingThere(path.place));
-      if (datastore.is_folder()) found.pinned = false;
-      lists.push_back(std::move(files));
-    }
-    one_place = one_place && PlaceName(path) == PlaceName(paths.front());
+  ROOST_ASSIGN(const std::vector<Selection> selections, SelectAll(datastores, std::move(paths)));
+  ROOST_ASSIGN(found.files, ListAll(datastores, selections, "", SIZE_MAX));
+  for (const Selection& each : selections) {
+    if (each.on_disk()) found.pinned = false;
+    found.paths.push_back(each.path);
   }
-  std::string root = paths.empty() ? "" : paths.front().base;
-  for (const DatasetPath& path : paths) root = CommonFolder(root, path.base);
-  if (!one_place) root.clear();
-  const std::size_t skip = root.empty() ? 0 : root.size() + 1;
-  found.single_file =
-      paths.size() == 1 && lists.front().size() == 1 &&
-      (!paths.front().place.url.empty() || paths.front().place.path == lists.front().front().path);
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    const std::string prefix = one_place ? "" : PlaceName(paths[i]) + "/";
-    for (Listed& file : lists[i]) {
-      found.files.push_back(
-          {prefix + file.path.substr(skip), file.size, file.digest, std::move(file.file)});
-    }
-  }
-  std::sort(found.files.begin(), found.files.end(),
-            [](const DataFile& a, const DataFile& b) { return a.path < b.path; });
-  found.files.erase(
-      std::unique(found.files.begin(), found.files.end(),
-                  [](const DataFile& a, const DataFile& b) { return a.path == b.path; }),
-      found.files.end());
+  using enum Selection::Kind;
+  found.single_file = selections.size() == 1 &&
+                      (selections.front().kind == kFile || selections.front().kind == kAddress);
   for (const DataFile& file : found.files) found.bytes += file.size;
-  found.paths = std::move(paths);
   return found;
+}
+
+Result<std::vector<DataFile>> FindDataPage(const Datastores& datastores,
+                                           std::vector<DatasetPath> paths, const std::string& after,
+                                           std::size_t limit) {
+  ROOST_ASSIGN(const std::vector<Selection> selections, SelectAll(datastores, std::move(paths)));
+  return ListAll(datastores, selections, after, limit);
+}
+
+Result<DataFile> FindDataFile(const Datastores& datastores, std::vector<DatasetPath> paths,
+                              const std::string& path) {
+  ROOST_ASSIGN(const std::vector<Selection> selections, SelectAll(datastores, std::move(paths)));
+  const DatasetPlaces places(selections);
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    const std::optional<std::string> wanted = places.InDatastore(i, path);
+    if (!wanted || !IsSelected(selections[i], *wanted)) continue;
+    if (selections[i].kind == Selection::Kind::kAddress) {
+      const Listed file = FromAddress(selections[i].path);
+      return DataFile{path, file.size, file.digest, {}};
+    }
+    Result<Listed> file = GetListed(datastores, selections[i], *wanted);
+    if (file) return DataFile{path, file->size, file->digest, std::move(file->file)};
+    if (file.error().code != ErrorCode::kNotFound) return Fail(file.error());
+  }
+  return Fail(ErrorCode::kNotFound, "The dataset has no file \"" + path + "\".");
 }
 
 Result<FoundData> FindData(const Datastores& datastores, const Datasets& datasets,

@@ -34,6 +34,13 @@ struct FoundData {
 // Finds the files that the paths name now. A path names a file, a folder with all below it, or has
 // wildcards; one that names nothing is kInvalidArgument. An address needs its digest beforehand.
 Result<FoundData> FindData(const Datastores& datastores, std::vector<DatasetPath> paths);
+// Those of the files behind `after`, at most `limit`: what lies before is not looked at.
+Result<std::vector<DataFile>> FindDataPage(const Datastores& datastores,
+                                           std::vector<DatasetPath> paths, const std::string& after,
+                                           std::size_t limit);
+// One of the files, without listing the others; kNotFound.
+Result<DataFile> FindDataFile(const Datastores& datastores, std::vector<DatasetPath> paths,
+                              const std::string& path);
 // The files of a dataset: those that it pins, or those that are there now.
 Result<FoundData> FindData(const Datastores& datastores, const Datasets& datasets,
                            const Dataset& dataset);

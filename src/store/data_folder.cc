@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/digest.h"
+#include "base/tree_page.h"
 #include "store/blobs.h"
 #include "store/data_files.h"
 #include "store/store.h"
@@ -42,6 +43,62 @@ Result<There> Compare(const Datastore& datastore, const std::string& path, std::
   return found == digest ? There::kSame : There::kOther;
 }
 
+// Files for a folder: all are written beside their places, where whatever may fail does (space,
+// permissions), and then named, so that an upload that fails leaves the folder as it was.
+class FolderUpload {
+ public:
+  explicit FolderUpload(const Datastore& datastore) : datastore_(datastore) {}
+  ~FolderUpload() {
+    for (const Part& part : parts_) unlink(part.written.c_str());
+  }
+  FolderUpload(const FolderUpload&) = delete;
+
+  Status Write(const Blobs& blobs, const DatastoreFile& file) {
+    ROOST_ASSIGN(fs::path part, PartInFolder(datastore_, file.path));
+    parts_.push_back({std::move(part), file.path});
+    return blobs.CopyTo(file.digest, parts_.back().written, false);
+  }
+
+  Status Name() {
+    ROOST_TRY(SyncAll());
+    std::size_t named = 0;
+    for (const Part& part : parts_) {
+      const fs::path target = datastore_.folder / part.path;
+      if (std::rename(part.written.c_str(), target.c_str()) != 0) {
+        return Fail(HalfNamed(named, ErrnoError("writing " + target.string(), errno)));
+      }
+      ++named;
+    }
+    parts_.clear();
+    return SyncAll();
+  }
+
+ private:
+  struct Part {
+    fs::path written;
+    std::string path;  // in the datastore
+  };
+
+  // One sync for all, as for blobs.
+  Status SyncAll() const {
+    ROOST_ASSIGN(const Fd folder, OpenFile(datastore_.folder, O_RDONLY | O_DIRECTORY));
+    if (syncfs(folder.get()) == 0) return {};
+    return Fail(ErrnoError("syncing " + datastore_.folder.string(), errno));
+  }
+
+  // Somebody changes the folder at the same time; what has its name cannot be taken back.
+  Error HalfNamed(std::size_t named, Error why) const {
+    if (named == 0) return why;
+    why.message += " " + std::to_string(named) + " of " + std::to_string(parts_.size()) +
+                   " files were written before, up to '" + parts_[named - 1].path +
+                   "'; the others were not. Upload again when the cause is mended.";
+    return why;
+  }
+
+  const Datastore& datastore_;
+  std::vector<Part> parts_;
+};
+
 }  // namespace
 
 Result<std::vector<FolderFile>> ListFolder(const Datastore& datastore, const std::string& prefix,
@@ -53,16 +110,23 @@ Result<std::vector<FolderFile>> ListFolder(const Datastore& datastore, const std
   const fs::path start = below.empty() ? datastore.folder : datastore.folder / below;
   std::error_code error;
   if (!below.empty() && !fs::is_directory(start, error)) return std::vector<FolderFile>{};
-  ROOST_ASSIGN(const std::vector<TreeEntry> entries, ListTree(start));
-  std::vector<FolderFile> files;
-  for (const TreeEntry& entry : entries) {
-    std::string path = below.empty() ? entry.path : below + "/" + entry.path;
-    if (!path.starts_with(prefix) || path <= after || path.ends_with(kPartEnding)) continue;
-    files.push_back({std::move(path), entry.size, entry.modified_us});
+  const std::string top = below.empty() ? "" : below + "/";
+  TreePage page{.prefix = prefix.substr(top.size()), .after = "", .limit = limit};
+  if (after.starts_with(top)) {
+    page.after = after.substr(top.size());
+  } else if (after > top) {
+    return std::vector<FolderFile>{};
   }
-  std::sort(files.begin(), files.end(),
-            [](const FolderFile& a, const FolderFile& b) { return a.path < b.path; });
-  if (files.size() > limit) files.resize(limit);
+  std::vector<FolderFile> files;
+  while (files.size() < limit) {
+    ROOST_ASSIGN(const std::vector<TreeEntry> entries, ListTreePage(start, page));
+    for (const TreeEntry& entry : entries) {
+      if (entry.path.ends_with(kPartEnding) || files.size() == limit) continue;
+      files.push_back({top + entry.path, entry.size, entry.modified_us});
+    }
+    if (entries.size() < limit) break;
+    page.after = entries.back().path;
+  }
   return files;
 }
 
@@ -142,26 +206,13 @@ Result<Datastores::Added> AddToDatastore(Store& store, const Datastore& datastor
   digests.erase(std::unique(digests.begin(), digests.end()), digests.end());
   added.missing = store.blobs().Missing(digests);
   if (!added.missing.empty()) return added;
+  if (to_write.empty()) return added;
+  FolderUpload upload(datastore);
   for (const DatastoreFile* file : to_write) {
-    ROOST_ASSIGN(const fs::path part, PartInFolder(datastore, file->path));
-    const fs::path target = datastore.folder / file->path;
-    Status written = store.blobs().CopyTo(file->digest, part, false);
-    if (written && std::rename(part.c_str(), target.c_str()) != 0) {
-      written = Fail(ErrnoError("writing " + target.string(), errno));
-    }
-    if (!written) {
-      unlink(part.c_str());
-      return Fail(written.error());
-    }
-    ++added.added;
+    ROOST_TRY(upload.Write(store.blobs(), *file));
   }
-  if (added.added > 0) {
-    // One sync for all, as for blobs.
-    ROOST_ASSIGN(const Fd folder, OpenFile(datastore.folder, O_RDONLY | O_DIRECTORY));
-    if (syncfs(folder.get()) != 0) {
-      return Fail(ErrnoError("syncing " + datastore.folder.string(), errno));
-    }
-  }
+  ROOST_TRY(upload.Name());
+  added.added = to_write.size();
   return added;
 }
 

@@ -307,12 +307,13 @@ std::string ContentOf(const fs::path& path) { return ReadFile(path).value_or("")
 
 TEST_F(DatabaseTest, ANewerSchemaIsRefusedAndLeftAlone) {
   EXPECT_OK(database->Write(Lane::kState, [](WriteContext& context) -> Status {
-    return context.db.Execute("PRAGMA user_version = 7");
+    return context.db.Execute("PRAGMA user_version = " + std::to_string(kSchemaVersion + 1));
   }));
   database.reset();
   const std::string before = ContentOf(file);
   const auto opened = Database::Open(file, clock, 1);
-  EXPECT_ERROR(opened, ErrorCode::kConflict, "schema version 7");
+  EXPECT_ERROR(opened, ErrorCode::kConflict,
+               "schema version " + std::to_string(kSchemaVersion + 1));
   EXPECT_THAT(opened.error().message, HasSubstr("knows version " + std::to_string(kSchemaVersion)));
   EXPECT_EQ(ContentOf(file), before);
 }

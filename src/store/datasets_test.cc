@@ -184,6 +184,76 @@ TEST_F(DataTest, AFolderIsReadAnewAndLinksDoNotLeaveIt) {
   EXPECT_ERROR(FileInFolder(disk, "../x"), ErrorCode::kNotFound, "x");
 }
 
+TEST_F(DataTest, PagesAndSingleFilesAreThoseOfTheWholeList) {
+  const fs::path root = MakeFolder(
+      "disk", {{"d/a.b", "1"}, {"d/a/x", "2"}, {"d/a/y.csv", "3"}, {"d/z/y.csv", "4"}, {"e", "5"}});
+  fs::create_symlink(root / "e", root / "d/out");
+  fs::create_symlink(root / "d/a/x", root / "d/in");
+  EXPECT_OK(WriteFileAtomic(root / "d/b.roost-part", "half"));
+  for (const char* path : {"d/a.b", "d/a/x", "d/z"}) Put(path, path);
+  const std::vector<std::vector<spec::DataPath>> datasets = {
+      {{"disk", "d", ""}},
+      {{"disk", "", ""}},
+      {{"disk", "d/*/y.csv", ""}},
+      {{"disk", "d/**", ""}},
+      {{"disk", "d/a", ""}, {"disk", "d/a.b", ""}, {"disk", "d/a/x", ""}},
+      {{"disk", "d", ""}, {kStore, "d", ""}},
+      {{kStore, "d/a", ""}, {"disk", "e", ""}, {kStore, "d/*", ""}},
+  };
+  for (const auto& places : datasets) {
+    const std::vector<std::string> all = Names(places);
+    SCOPED_TRACE(testing::PrintToString(all));
+    for (const std::size_t limit : {1U, 2U, 5U}) {
+      std::vector<std::string> paged;
+      while (true) {
+        const auto page = ROOST_VALUE(FindDataPage(store->datastores(), Paths(places),
+                                                   paged.empty() ? "" : paged.back(), limit));
+        for (const DataFile& file : page) paged.push_back(file.path);
+        if (page.size() < limit) break;
+      }
+      EXPECT_EQ(paged, all) << limit;
+    }
+    for (const DataFile& file : ROOST_VALUE(Find(places)).files) {
+      const auto found = ROOST_VALUE(FindDataFile(store->datastores(), Paths(places), file.path));
+      EXPECT_EQ(found.size, file.size);
+      EXPECT_EQ(found.digest, file.digest);
+      EXPECT_EQ(found.file, file.file);
+    }
+  }
+  for (const char* path : {"out", "b.roost-part", "a", "nothing", "../e", "a/../a.b"}) {
+    EXPECT_ERROR(FindDataFile(store->datastores(), Paths({{"disk", "d", ""}}), path),
+                 ErrorCode::kNotFound, path);
+  }
+  EXPECT_ERROR(FindDataFile(store->datastores(), Paths({{"disk", "d/*/y.csv", ""}}), "a/x"),
+               ErrorCode::kNotFound, "a/x");
+  // Through a folder that is asked for, nothing that lies before is looked at.
+  const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
+  EXPECT_EQ(ROOST_VALUE(ListFolder(disk, "d/", "d/a/y.csv", 2)).front().path, "d/in");
+  EXPECT_EQ(ROOST_VALUE(ListFolder(disk, "d/a/", "d/a.b", 9)).size(), 2U);
+  EXPECT_EQ(ROOST_VALUE(ListFolder(disk, "d/a/", "e", 9)).size(), 0U);
+}
+
+TEST_F(DataTest, AnUploadIntoAFolderIsWrittenAsAWholeOrNotAtAll) {
+  const fs::path root = MakeFolder("disk", {{"a", "1"}});
+  const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
+  const auto files_there = [&] {
+    std::vector<std::string> names;
+    for (const TreeEntry& entry : ROOST_VALUE(ListTree(root))) names.push_back(entry.path);
+    return names;
+  };
+  // The last one cannot be written: "a" is a file.
+  EXPECT_FALSE(AddToDatastore(*store, disk,
+                              {FileOf("b", "2"), FileOf("sub/c", "3"), FileOf("a/x", "4")},
+                              Overwrite::kReplace));
+  EXPECT_THAT(files_there(), ElementsAre("a"));
+  const auto added = ROOST_VALUE(
+      AddToDatastore(*store, disk, {FileOf("b", "2"), FileOf("sub/c", "3"), FileOf("a", "1")},
+                     Overwrite::kRefuse));
+  EXPECT_EQ(added.added, 2U);
+  EXPECT_EQ(added.unchanged, 1U);
+  EXPECT_THAT(files_there(), ElementsAre("a", "b", "sub/c"));
+}
+
 TEST_F(DataTest, AFileThatIsBeingWrittenIsNoPartOfAFolder) {
   const fs::path root = MakeFolder("disk", {{"d/a", "1"}});
   const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));

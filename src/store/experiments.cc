@@ -1,8 +1,11 @@
 #include "store/experiments.h"
 
+#include <array>
+
 #include "base/check.h"
 #include "store/database.h"
 #include "store/rows.h"
+#include "store/search_noun.h"
 
 namespace roost::store {
 namespace {
@@ -12,6 +15,17 @@ using spec::Lifecycle;
 #define ROOST_SELECT_EXPERIMENT                                                              \
   "SELECT id, name, description, lifecycle, created_at, updated_at, artifact_location FROM " \
   "experiments "
+
+constexpr std::array kSearched = {
+    Attribute{"name", "@name", FieldType::kText},
+    Attribute{"creation_time", "@created_at", FieldType::kMilliseconds},
+    Attribute{"last_update_time", "@updated_at", FieldType::kMilliseconds},
+    Attribute{"experiment_id", "@id", FieldType::kNumber},
+};
+const Noun kNoun = {"experiments", "@id", kSearched,
+                    "SELECT key, value FROM experiment_tags WHERE experiment = @id UNION ALL "
+                    "SELECT 'mlflow.note.content' AS key, @description AS value WHERE @description "
+                    "<> ''"};
 
 // Runs that follow their experiment in one write: some 2 ms of work.
 constexpr std::int64_t kRunsPerStep = 200;
@@ -171,6 +185,25 @@ Result<std::vector<Experiment>> Experiments::List(std::optional<Lifecycle> lifec
       ROOST_ASSIGN(Experiment experiment, ReadExperiment(db, query));
       experiments.push_back(std::move(experiment));
     }
+  });
+}
+
+Result<ExperimentPage> Experiments::Search(const ExperimentSearch& search) const {
+  SqlText only;
+  if (search.lifecycle) {
+    only = SqlText{"n.lifecycle = ?", {std::string(spec::ToString(*search.lifecycle))}};
+  } else if (!search.with_deleted) {
+    only = SqlText{"n.lifecycle <> 'deleted'", {}};
+  }
+  return database_.Read<ExperimentPage>([&](Connection& db) -> Result<ExperimentPage> {
+    ROOST_ASSIGN(const NounPage found, SearchNoun(db, kNoun, only, search.search));
+    ExperimentPage page;
+    page.next_page_token = found.next_page_token;
+    for (const std::string& key : found.keys) {
+      ROOST_ASSIGN(Experiment experiment, Load(db, ExperimentId(std::stoll(key))));
+      page.experiments.push_back(std::move(experiment));
+    }
+    return page;
   });
 }
 

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "spec/run_state.h"
+#include "store/noun_search.h"
 
 namespace roost::store {
 
@@ -33,6 +34,16 @@ struct NewExperiment {
   std::string artifact_location = {};
 };
 
+struct ExperimentSearch {
+  NounSearch search;
+  std::optional<spec::Lifecycle> lifecycle;
+  bool with_deleted = false;
+};
+struct ExperimentPage {
+  std::vector<Experiment> experiments;
+  std::string next_page_token;
+};
+
 class Experiments {
  public:
   explicit Experiments(Database& database) : database_(database) {}
@@ -44,6 +55,9 @@ class Experiments {
   // By name, after `after_name`; none: all but deleted.
   Result<std::vector<Experiment>> List(std::optional<spec::Lifecycle> lifecycle,
                                        const std::string& after_name, std::size_t limit) const;
+  // In the words of MLflow's searches: name, creation_time, last_update_time (in milliseconds),
+  // experiment_id, tags. `lifecycle` as with runs: none is all but deleted, or all.
+  Result<ExperimentPage> Search(const ExperimentSearch& search) const;
   Status Update(ExperimentId id, const std::optional<std::string>& description,
                 const std::map<std::string, std::optional<std::string>>& tags);
   Status Rename(ExperimentId id, const std::string& name);  // kConflict: taken, or deleted

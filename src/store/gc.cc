@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "store/blob_parts.h"
 #include "store/blob_references.h"
 #include "store/blobs.h"
 #include "store/database.h"
@@ -289,6 +290,16 @@ Status RemoveSmallBlobs(Store& store, const std::vector<Digest>& garbage, std::t
   return small.Compact();
 }
 
+// Contents of which only a part came, and that nobody goes on with.
+void RemoveParts(Store& store, std::time_t before, bool dry_run, GcReport* report) {
+  BlobParts& parts = store.blobs().parts();
+  for (const BlobParts::Old& old : parts.NotWrittenSince(before)) {
+    if (!dry_run && !parts.RemoveIfStillOld(old.file, before)) continue;
+    ++report->blobs_removed;
+    report->bytes_freed += old.size;
+  }
+}
+
 Result<Micros> StoreNow(Database& database) {
   return database.Write<Micros>(
       Lane::kBulk, [](WriteContext& context) -> Result<Micros> { return context.now; });
@@ -308,6 +319,7 @@ Result<GcReport> CountGarbage(Store& store, Micros snapshots_since, std::time_t 
                    [&](Connection& db) { return DigestsInUseAfterGc(db, snapshots_since); }));
   FindAllGarbage(store.blobs().folder(), in_use, before, &report);
   ROOST_TRY(FindSmallGarbage(store.blobs().small(), in_use, before, &report));
+  RemoveParts(store, before, true, &report);
   return report;
 }
 
@@ -341,6 +353,7 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
   GcReport report{.runs_removed = removed.runs, .blobs_removed = 0, .bytes_freed = removed.bytes};
   ROOST_TRY(RemoveBlobs(store, garbage, before, &report));
   ROOST_TRY(RemoveSmallBlobs(store, small_garbage, before, &report));
+  RemoveParts(store, before, false, &report);
   LogInfo("gc_done", {{"runs", std::to_string(report.runs_removed)},
                       {"blobs", std::to_string(report.blobs_removed)},
                       {"bytes", std::to_string(report.bytes_freed)}});

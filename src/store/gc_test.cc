@@ -61,6 +61,26 @@ TEST_F(GcTest, SmallBlobsAreCollectedByTheSameRules) {
   for (const Digest& kept : {named, asked, young}) EXPECT_TRUE(store->blobs().Read(kept));
 }
 
+TEST_F(GcTest, PartsOfContentsAreCollectedUnlessSomebodyWritesThem) {
+  const auto begin = [&](const std::string& content) {
+    auto writer = store->blobs().Continue(DigestOf(content), 0);
+    EXPECT_TRUE(writer && (*writer)->Write("part"));
+    return std::move(*writer);
+  };
+  begin("old");
+  const auto writing = begin("written");
+  GrowOld();
+  begin("young");
+  EXPECT_EQ(Collect(/*dry_run=*/true).bytes_freed, 4U);
+  EXPECT_EQ(store->blobs().Received(DigestOf("old")), 4U);
+  const GcReport report = Collect();
+  EXPECT_EQ(report.blobs_removed, 1);
+  EXPECT_EQ(report.bytes_freed, 4U);
+  EXPECT_EQ(store->blobs().Received(DigestOf("old")), 0U);
+  EXPECT_EQ(store->blobs().Received(DigestOf("written")), 4U);
+  EXPECT_EQ(store->blobs().Received(DigestOf("young")), 4U);
+}
+
 TEST_F(GcTest, KeepsWhatIsYoungOrWasAskedForLately) {
   const Digest asked = Put("asked for");
   GrowOld();

@@ -7,6 +7,7 @@
 #include "store/metric_chunk.h"
 #include "store/metric_rows.h"
 #include "store/metrics.h"
+#include "store/rows.h"
 
 // What Metrics reads; each function is one read transaction, so tail and chunks fit together.
 namespace roost::store {
@@ -48,16 +49,6 @@ Result<std::vector<MetricSummary>> ReadSummaries(Connection& db, RunKey run) {
     if (!row) return summaries;
     summaries.push_back(SummaryOfRow(statement));
   }
-}
-
-// A JSON array of the keys, so that any number of runs is one statement in the cache.
-std::string KeysAsJson(const std::vector<RunKey>& runs) {
-  std::string json = "[";
-  for (const RunKey& run : runs) {
-    if (json.size() > 1) json += ',';
-    json += std::to_string(run.value());
-  }
-  return json + "]";
 }
 
 Result<std::vector<std::vector<MetricSummary>>> ReadScalars(Connection& db,

@@ -108,8 +108,11 @@ Result<ModelVersion> LoadVersion(Connection& db, const std::string& name,
   query.Bind(1, name);
   if (version) query.Bind(2, *version);
   ROOST_ASSIGN(const bool row, query.Step());
-  if (!row) return Fail(version ? NoSuchVersion(name, *version) : NoSuchModel(name));
-  return ReadVersion(query);
+  if (row) return ReadVersion(query);
+  if (version) return Fail(NoSuchVersion(name, *version));
+  ROOST_ASSIGN(const bool is_there, IsModelThere(db, name));
+  if (!is_there) return Fail(NoSuchModel(name));
+  return Fail(ErrorCode::kNotFound, "The model '" + name + "' has no version yet.");
 }
 
 Result<std::int64_t> VersionKey(Connection& db, const std::string& name, std::int64_t version) {

@@ -114,6 +114,19 @@ Status InsertVersion(WriteContext& context, const NewModelVersion& model, std::i
   return {};
 }
 
+Status ChangeVersion(WriteContext& context, std::int64_t key,
+                     const std::optional<std::string>& description) {
+  ROOST_ASSIGN(Statement update,
+               context.db.Prepare("UPDATE model_versions SET description = ifnull(?1, "
+                                  "description), updated_at = max(updated_at, ?2) WHERE key = ?3"));
+  if (description) {
+    update.Bind(1, *description);
+  } else {
+    update.BindNull(1);
+  }
+  return update.Bind(2, context.now).Bind(3, key).Run();
+}
+
 }  // namespace
 
 Result<Models::Registered> Models::Register(const NewModelVersion& model) {
@@ -193,17 +206,20 @@ Status Models::Update(const std::string& name, std::int64_t version,
       ROOST_TRY(value ? PutVersionTag(context.db, key, tag, *value)
                       : RemoveVersionTag(context.db, key, tag));
     }
-    ROOST_ASSIGN(Statement update,
-                 context.db.Prepare("UPDATE model_versions SET description = ifnull(?1, "
-                                    "description), updated_at = max(updated_at, ?2) WHERE key = "
-                                    "?3"));
-    if (description) {
-      update.Bind(1, *description);
-    } else {
-      update.BindNull(1);
-    }
-    ROOST_TRY(update.Bind(2, context.now).Bind(3, key).Run());
+    ROOST_TRY(ChangeVersion(context, key, description));
+    ROOST_TRY(TouchModel(context, name));
     return AddModelEvent(context, name, version);
+  });
+}
+
+Result<ModelVersion> Models::DescribeVersion(const std::string& name, std::int64_t version,
+                                             const std::string& description) {
+  using Changed = ModelVersion;
+  return database_.Write<Changed>(Lane::kState, [&](WriteContext& context) -> Result<Changed> {
+    ROOST_ASSIGN(const std::int64_t key, VersionKey(context.db, name, version));
+    ROOST_TRY(ChangeVersion(context, key, description));
+    ROOST_TRY(AddModelEvent(context, name, version));
+    return LoadVersion(context.db, name, version);
   });
 }
 

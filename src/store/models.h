@@ -157,6 +157,9 @@ class Models {
   Status Update(const std::string& name, std::int64_t version,
                 const std::optional<std::string>& description,
                 const std::map<std::string, std::optional<std::string>>& tags);
+  // A change of the version alone: its model's `updated_at` stays.
+  Result<ModelVersion> DescribeVersion(const std::string& name, std::int64_t version,
+                                       const std::string& description);
   // Tags are no change of the version: its `updated_at` stays.
   Status SetVersionTag(const std::string& name, std::int64_t version, const std::string& key,
                        const std::string& value);

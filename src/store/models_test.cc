@@ -168,6 +168,7 @@ TEST_F(ModelsTest, AModelMadeWithoutVersionsStaysWithoutThem) {
   EXPECT_EQ(made.created_at, clock.Now());
   EXPECT_ERROR(store->models().Create(model), ErrorCode::kConflict, "'net'");
   EXPECT_THAT(ROOST_VALUE(store->models().Versions("net")), IsEmpty());
+  EXPECT_ERROR(store->models().Get("net", {}), ErrorCode::kNotFound, "has no version yet");
 
   EXPECT_EQ(Register(ModelOf("net")).version, 1);
   EXPECT_OK(store->models().Delete("net", 1));
@@ -317,6 +318,20 @@ TEST_F(ModelsTest, AVersionOfFilesElsewhereNeedsItsModelAndNothingElse) {
   EXPECT_EQ(kept.logged_model_id, "m-1");
   EXPECT_EQ(kept.experiment_name, "");
   EXPECT_EQ(kept.file_count, 0);
+}
+
+TEST_F(ModelsTest, AChangedVersionChangesItsModelUnlessItIsOnlyDescribed) {
+  Register(ModelOf("net"));
+  const Micros before = clock.Now();
+  clock.Advance(std::chrono::seconds(5));
+  const ModelVersion described = ROOST_VALUE(store->models().DescribeVersion("net", 1, "d"));
+  EXPECT_EQ(described.description, "d");
+  EXPECT_EQ(described.updated_at, clock.Now());
+  EXPECT_EQ(ROOST_VALUE(store->models().GetModel("net")).updated_at, before);
+  EXPECT_OK(store->models().Update("net", 1, {}, {{"a", "1"}}));
+  EXPECT_EQ(ROOST_VALUE(store->models().Get("net", 1)).description, "d");
+  EXPECT_EQ(ROOST_VALUE(store->models().GetModel("net")).updated_at, clock.Now());
+  EXPECT_ERROR(store->models().DescribeVersion("net", 9, ""), ErrorCode::kNotFound, "9");
 }
 
 // Tags were JSON in the version's row.

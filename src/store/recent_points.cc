@@ -19,11 +19,13 @@ bool IsSamePoint(const StoredPoint& a, const StoredPoint& b) {
 }
 
 RecentPoints::RecentPoints(const std::optional<StoredPoint>& last) {
-  if (last) unknown_up_to_ = PlaceOf(*last);
+  if (last) unknown_up_to_ = greatest_ = PlaceOf(*last);
 }
 
 RecentPoints::Answer RecentPoints::Find(const StoredPoint& point) const {
-  if (unknown_up_to_ && PlaceOf(point) <= *unknown_up_to_) return Answer::kUnknown;
+  const Place place = PlaceOf(point);
+  if (!greatest_ || place > *greatest_) return Answer::kNew;  // nearly always
+  if (unknown_up_to_ && place <= *unknown_up_to_) return Answer::kUnknown;
   const bool there = std::any_of(points_.rbegin(), points_.rend(), [&](const StoredPoint& other) {
     return IsSamePoint(point, other);
   });
@@ -31,27 +33,25 @@ RecentPoints::Answer RecentPoints::Find(const StoredPoint& point) const {
 }
 
 void RecentPoints::Add(const StoredPoint& point) {
-  if (unknown_up_to_ && PlaceOf(point) <= *unknown_up_to_) return;
+  const Place place = PlaceOf(point);
+  if (unknown_up_to_ && place <= *unknown_up_to_) return;
+  if (!greatest_ || place > *greatest_) greatest_ = place;
   points_.push_back(point);
   if (points_.size() >= kRemembered) Forget();
 }
 
 // All but those at the greatest place, where the next points are likely to come.
 void RecentPoints::Forget() {
-  const auto before = [](const StoredPoint& a, const StoredPoint& b) {
-    return PlaceOf(a) < PlaceOf(b);
-  };
-  const Place greatest = PlaceOf(*std::max_element(points_.begin(), points_.end(), before));
   std::optional<Place> forgotten;
   std::erase_if(points_, [&](const StoredPoint& point) {
     const Place place = PlaceOf(point);
-    if (place == greatest) return false;
+    if (place == *greatest_) return false;
     if (!forgotten || place > *forgotten) forgotten = place;
     return true;
   });
   if (points_.size() > kMostTies) {
     points_.clear();
-    forgotten = greatest;
+    forgotten = greatest_;
   }
   if (forgotten) unknown_up_to_ = forgotten;
 }

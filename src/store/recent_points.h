@@ -28,6 +28,7 @@ class RecentPoints {
 
   std::optional<Place> unknown_up_to_;  // points up to here may be in the tables alone
   std::vector<StoredPoint> points_;     // all that lie beyond
+  std::optional<Place> greatest_;
 };
 
 // The same step, time and value; NaN is equal to NaN.

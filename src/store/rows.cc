@@ -72,6 +72,15 @@ std::map<std::string, std::string> ReadJsonMap(std::string_view json) {
   return fields;
 }
 
+std::string KeysAsJson(const std::vector<RunKey>& runs) {
+  std::string json = "[";
+  for (const RunKey& run : runs) {
+    if (json.size() > 1) json += ',';
+    json += std::to_string(run.value());
+  }
+  return json + "]";
+}
+
 std::string UpperBoundOfPrefix(std::string prefix) {
   while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
   if (!prefix.empty())

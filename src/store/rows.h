@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/ids.h"
 #include "store/database.h"
 
 // Small translations between rows and values that several tables share.
@@ -29,6 +31,9 @@ void BindOptionalText(Statement& statement, int index, const std::string& text);
 std::string JsonOf(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
 std::string JsonOf(const std::map<std::string, std::string>& fields);
 std::map<std::string, std::string> ReadJsonMap(std::string_view json);
+
+// A JSON array of the keys: with json_each any number of runs is one statement in the cache.
+std::string KeysAsJson(const std::vector<RunKey>& runs);
 
 // What starts with `prefix` lies in [prefix, UpperBoundOfPrefix(prefix)) of an index. Empty: there
 // is no upper bound.

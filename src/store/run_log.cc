@@ -78,6 +78,9 @@ Status WriteRunLog(WriteContext& context, RunKey run, const RunLog& log) {
   ROOST_ASSIGN(const std::string run_id, RequireNotDeleted(context.db, run));
   ROOST_TRY(WriteParams(context.db, run, run_id, log));
   for (const auto& [key, value] : log.tags) ROOST_TRY(WriteTag(context.db, run, key, value));
+  for (const auto& [model_id, points] : log.model_points) {
+    ROOST_TRY(LoggedModels::AddPoints(context, run, model_id, points));
+  }
   if (log.display_name) {
     ROOST_TRY(WriteColumn(context.db, run, "UPDATE runs SET display_name = ?2 WHERE key = ?1",
                           *log.display_name));

@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "store/logged_models.h"
 
 namespace roost::store {
 
@@ -24,8 +25,12 @@ struct RunLog {
   std::optional<std::string> parent_id = {};
   std::string parent_tag = {};
 
+  // Points that speak of a logged model, by its id; the run has them among its metrics too.
+  std::map<std::string, std::vector<LoggedModelPoint>> model_points = {};
+
   bool Empty() const {
-    return params.empty() && tags.empty() && !display_name && !description && !parent_id;
+    return params.empty() && tags.empty() && !display_name && !description && !parent_id &&
+           model_points.empty();
   }
 };
 

@@ -1,5 +1,7 @@
 #include "store/run_rows.h"
 
+#include <unordered_map>
+
 #include "base/check.h"
 #include "store/rows.h"
 
@@ -10,14 +12,16 @@ namespace {
 #define ROOST_EXIT_CODE                                                     \
   "(SELECT CASE WHEN l.exit_record ->> 'cause' IS NOT 'start_failed' THEN " \
   "l.exit_record ->> 'code' END FROM launches l WHERE l.run = r.key AND l.attempt = r.attempt)"
-#define ROOST_SELECT_RUN                                                                 \
+#define ROOST_RUN_COLUMNS                                                                \
   "SELECT r.key, r.id, r.number, r.experiment, e.name, r.kind, r.state, r.reason, "      \
   "r.cancel_requested, r.not_responding, r.lifecycle, r.parent_id, r.display_name, "     \
   "r.description, r.submitter, r.compute_target, r.snapshot, r.error, r.client_status, " \
   "r.attempt, r.created_at, r.started_at, r.ended_at, " ROOST_EXIT_CODE                  \
-  ", r.user_id, e.artifact_location"                                                     \
-  " FROM runs r JOIN experiments e ON e.id = "                                           \
-  "r.experiment "
+  ", r.user_id, e.artifact_location"
+#define ROOST_EXPERIMENT_OF_RUN "CROSS JOIN experiments e ON e.id = r.experiment "
+#define ROOST_SELECT_RUN ROOST_RUN_COLUMNS " FROM runs r " ROOST_EXPERIMENT_OF_RUN
+// The rows of several runs in the order in which their keys are given, as KeysAsJson.
+#define ROOST_FROM_RUNS " FROM json_each(?1) wanted CROSS JOIN "
 
 template <class T>
 T Known(std::optional<T> parsed) {
@@ -111,16 +115,42 @@ Result<Run> LoadRun(Connection& db, const RunId& id, WithDefinition definition) 
 
 Result<std::vector<Run>> LoadRuns(Connection& db, const std::vector<RunKey>& keys,
                                   WithDefinition definition) {
+  const std::string wanted = KeysAsJson(keys);
   std::vector<Run> runs;
   runs.reserve(keys.size());
-  for (const RunKey key : keys) {
-    Result<Run> run = LoadRun(db, key, definition);
-    if (run) {
-      runs.push_back(std::move(*run));
-    } else if (run.error().code != ErrorCode::kNotFound) {
-      return Fail(run.error());
-    }
+  std::unordered_map<std::int64_t, Run*> by_key;
+  ROOST_ASSIGN(Statement rows,
+               db.Prepare(ROOST_RUN_COLUMNS ROOST_FROM_RUNS
+                          "runs r ON r.key = wanted.value " ROOST_EXPERIMENT_OF_RUN));
+  rows.Bind(1, wanted);
+  while (true) {
+    ROOST_ASSIGN(const bool row, rows.Step());
+    if (!row) break;
+    runs.push_back(ReadRun(rows));
+    by_key[runs.back().key.value()] = &runs.back();
   }
+  const auto each = [&](const char* sql, const auto& take) -> Status {
+    ROOST_ASSIGN(Statement query, db.Prepare(sql));
+    query.Bind(1, wanted);
+    while (true) {
+      ROOST_ASSIGN(const bool row, query.Step());
+      if (!row) return {};
+      const auto found = by_key.find(query.Int(0));
+      if (found != by_key.end()) take(*found->second, query);
+    }
+  };
+  ROOST_TRY(each(
+      "SELECT t.run, t.key, t.value" ROOST_FROM_RUNS "run_tags t ON t.run = wanted.value",
+      [](Run& run, const Statement& row) {
+        run.tags.emplace(row.Text(1), row.IsNull(2) ? std::nullopt : std::optional(row.Text(2)));
+      }));
+  ROOST_TRY(each(
+      "SELECT p.run, p.key, p.value" ROOST_FROM_RUNS "run_properties p ON p.run = wanted.value",
+      [](Run& run, const Statement& row) { run.properties.emplace(row.Text(1), row.Text(2)); }));
+  if (definition == WithDefinition::kNo) return runs;
+  ROOST_TRY(each("SELECT d.run, d.definition" ROOST_FROM_RUNS
+                 "run_definitions d ON d.run = wanted.value",
+                 [](Run& run, const Statement& row) { run.definition_json = row.Text(1); }));
   return runs;
 }
 

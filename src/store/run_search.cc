@@ -18,6 +18,8 @@ constexpr std::int64_t kCandidateBudget = 8'000;
 // before that is thought of.
 constexpr std::int64_t kMostWorthSorting = 50'000;
 constexpr std::int64_t kFairShare = 4;
+// Runs of one value are counted once they are this many.
+constexpr std::int64_t kLargeGroup = 100;
 
 // How many candidates of an index are worth being sorted. Walking the order's index costs about
 // (limit * runs / matches) look-ups, driving from a filter's index costs as many as it lists: they
@@ -160,10 +162,23 @@ class Search {
     for (const Rank rank : {Rank::kNan, Rank::kMissing}) {
       const bool exists = rank == Rank::kNan ? key.HasNan() : key.MayBeMissing();
       if (!exists || IsOver() || (from != nullptr && from->rank > rank)) continue;
+      if (rank == Rank::kMissing && !IsLast(level)) {
+        ROOST_ASSIGN(const bool any, AnyMissing(key));
+        if (!any) continue;
+      }
       ROOST_TRY(FindEqual(level, sql, {rank, {}},
                           from != nullptr && from->rank == rank ? after : nullptr));
     }
     return {};
+  }
+
+  // Most often no run lacks the key: that is seen at once, while finding none takes a look at all.
+  Result<bool> AnyMissing(const OrderKey& key) {
+    const SqlText sql = key.AnyMissing();
+    if (sql.text.empty()) return true;
+    ROOST_ASSIGN(Statement query, PrepareSearch(db_, sql));
+    ROOST_TRY(query.Step());
+    return query.Int(0) != 0;
   }
 
   bool IsOver() const { return IsDone() || gave_up_; }
@@ -177,7 +192,20 @@ class Search {
     SearchSql restricted = sql;
     restricted.test.Add(" AND ").Add(restriction.test);
     if (restriction.driver) restricted.drivers.push_back(*std::move(restriction.driver));
+    if (value.rank == Rank::kMissing) ROOST_TRY(ListMissing(key, &restricted));
     return Find(level + 1, restricted, after);
+  }
+
+  // Few runs may lack the key: the shortest list is thinned out before runs are looked up.
+  Status ListMissing(const OrderKey& key, SearchSql* sql) {
+    if (key.MissingTest("").text.empty()) return {};
+    ROOST_ASSIGN(const Driver* const best, Fewest(*sql, kMostWorthSorting));
+    if (best == nullptr) return {};
+    Driver thinned = *best;
+    thinned.where.Add(" AND ").Add(key.MissingTest(thinned.key));
+    thinned.in_key_order = false;
+    sql->drivers = {std::move(thinned)};
+    return {};
   }
 
   // Those with a value, or with one behind `from`.
@@ -225,6 +253,12 @@ class Search {
     return gave_up_;
   }
 
+  Result<bool> IsLarge(const Stretch& stretch) {
+    const Driver driver = {stretch.source, stretch.where, stretch.key, true};
+    ROOST_ASSIGN(const std::int64_t count, CountAtMost(db_, driver, worth_sorting_ + 1));
+    return count > worth_sorting_;
+  }
+
   // A stretch of values; runs of one value are put into the order of the keys behind. A value that
   // very many runs have is given back instead.
   Result<std::optional<SortValue>> WalkGroups(std::size_t level, const SearchSql& sql,
@@ -244,7 +278,10 @@ class Search {
         candidates = 0;
       }
       if (IsTooLong()) return std::nullopt;
-      if (++candidates > worth_sorting_) return value;
+      if (++candidates == kLargeGroup) {
+        ROOST_ASSIGN(const bool is_large, IsLarge(order_.Keys()[level].Equals(*value)));
+        if (is_large) return value;
+      }
       if (query.Int(0) != 0) group.push_back(std::move(position));
     }
     AddGroup(&group);

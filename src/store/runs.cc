@@ -182,15 +182,16 @@ Result<std::vector<std::map<std::string, std::string>>> Runs::Params(
   using Found = std::vector<std::map<std::string, std::string>>;
   return database_.Read<Found>([&](Connection& db) -> Result<Found> {
     Found found(runs.size());
-    ROOST_ASSIGN(Statement query, db.Prepare("SELECT key, value FROM run_params WHERE run = ?"));
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      query.Bind(1, runs[i].value());
-      while (true) {
-        ROOST_ASSIGN(const bool row, query.Step());
-        if (!row) break;
-        found[i].emplace(query.Text(0), query.Text(1));
-      }
-      query.Reset();
+    // json_each gives each key its place in the list.
+    ROOST_ASSIGN(
+        Statement query,
+        db.Prepare("SELECT wanted.key, p.key, p.value FROM json_each(?1) wanted CROSS JOIN "
+                   "run_params p ON p.run = wanted.value"));
+    query.Bind(1, KeysAsJson(runs));
+    while (true) {
+      ROOST_ASSIGN(const bool row, query.Step());
+      if (!row) break;
+      found[static_cast<std::size_t>(query.Int(0))].emplace(query.Text(1), query.Text(2));
     }
     return found;
   });

@@ -21,7 +21,7 @@ struct Attribute {
   std::string_view name;
   std::string_view column;  // an expression; '@' stands for the alias and a point
   FieldType type = FieldType::kText;
-  std::string_view index;  // empty: none
+  std::string_view index = {};  // empty: none
   bool may_be_null = false;
   std::string_view index_in_experiment = {};  // on (experiment, column, key)
 };

@@ -9,15 +9,19 @@ namespace {
 constexpr const char* kAnyText = " >= ''";
 constexpr const char* kAnyNumber = " > -9e18";
 
+void BindValue(SqlText* sql, const SortValue& value) {
+  std::visit(
+      [&](const auto& v) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) sql->With(v);
+      },
+      value.value);
+}
+
 // `=`, `<` or `>` and the value.
 void AddComparison(SqlText* where, const std::string& column, const char* sign,
                    const SortValue& value) {
-  where->Add(" AND " + column + sign + "?");
-  std::visit(
-      [&](const auto& v) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) where->With(v);
-      },
-      value.value);
+  where->Add((where->text.empty() ? "" : " AND ") + column + sign + "?");
+  BindValue(where, value);
 }
 
 }  // namespace
@@ -55,12 +59,11 @@ void OrderKey::SetMetric(std::int64_t name_id, const std::string& alias) {
   source_ = "metric_summary w INDEXED BY metric_summary_by_last";
   key_ = "w.run";
   value_ = "w.last";
-  with_value_ = SqlText{"w.name_id = ? AND w.last_kind = 0", {name_id}};
+  in_index_ = SqlText{"w.name_id = ? AND w.last_kind = 0", {name_id}};
+  with_value_ = in_index_;
   with_nan_ = SqlText{"w.name_id = ? AND w.last_kind = 1 AND w.last IS NULL", {name_id}};
-  missing_test_ = SqlText{
-      "NOT EXISTS (SELECT 1 FROM metric_summary m WHERE m.run = r.key AND m.name_id = ? AND "
-      "m.last_kind < 2)",
-      {name_id}};
+  own_row_ = SqlText{"metric_summary m WHERE m.name_id = ? AND m.run = ", {name_id}};
+  has_value_ = "m.last_kind < 2";
   join_ = SqlText{" LEFT JOIN metric_summary " + alias + " ON " + alias + ".run = r.key AND " +
                       alias + ".name_id = ?",
                   {name_id}};
@@ -74,10 +77,10 @@ void OrderKey::SetKeyed(spec::FieldKind kind, const std::string& name, const std
   source_ = table + " w INDEXED BY " + std::string(IndexOf(kind));
   key_ = "w.run";
   value_ = "w.value";
+  in_index_ = SqlText{"w.key = ?", {name}};
   with_value_ = SqlText{std::string("w.key = ? AND w.value") + kAnyText, {name}};
-  missing_test_ = SqlText{"NOT EXISTS (SELECT 1 FROM " + table +
-                              " m WHERE m.run = r.key AND m.key = ? AND m.value IS NOT NULL)",
-                          {name}};
+  own_row_ = SqlText{table + " m WHERE m.key = ? AND m.run = ", {name}};
+  has_value_ = "m.value IS NOT NULL";
   join_ = SqlText{" LEFT JOIN " + table + " " + alias + " ON " + alias + ".run = r.key AND " +
                       alias + ".key = ?",
                   {name}};
@@ -102,6 +105,7 @@ void OrderKey::SetAttributeIndex(const Attribute& attribute, std::optional<Exper
   const std::string any_value = value_ + (is_text_ ? kAnyText : kAnyNumber);
   if (experiment && !attribute.index_in_experiment.empty()) {
     source_ = "runs w INDEXED BY " + std::string(attribute.index_in_experiment);
+    in_index_ = SqlText{"w.experiment = ?", {experiment->value()}};
     with_value_ = SqlText{"w.experiment = ? AND " + any_value, {experiment->value()}};
   } else {
     source_ = "runs w";
@@ -120,7 +124,7 @@ Stretch OrderKey::MakeStretch(Rank rank) const {
   if (rank == Rank::kMissing) {
     stretch.source.Add(missing_source_);
     stretch.where = missing_;
-    stretch.test = missing_test_;
+    stretch.test = MissingTest("r.key");
     stretch.key = "w.key";
   } else {
     stretch.source.Add(source_);
@@ -145,6 +149,7 @@ Stretch OrderKey::Equals(const SortValue& value) const {
   Stretch stretch = MakeStretch(value.rank);
   if (value.rank != Rank::kValue) return stretch;
   stretch.value = value_;
+  stretch.where = in_index_;
   AddComparison(&stretch.where, value_, " = ", value);
   return stretch;
 }
@@ -156,15 +161,20 @@ Restriction OrderKey::Restrict(const SortValue& value) const {
     restriction.test = stretch.test;
     return restriction;
   }
-  if (expression_.text.empty()) {
-    restriction.test.Add("EXISTS (SELECT 1 FROM ").Add(stretch.source);
-    restriction.test.Add(" WHERE " + stretch.key + " = r.key AND ");
-    restriction.test.Add(stretch.where).Add(")");
-  } else if (value.rank == Rank::kMissing) {
+  if (value.rank == Rank::kMissing) {
     restriction.test.Add(expression_).Add(" IS NULL");
+  } else if (own_row_.text.empty()) {
+    restriction.test.Add(expression_).Add(" = ?");
+    BindValue(&restriction.test, value);
   } else {
-    restriction.test.Add("1");
-    AddComparison(&restriction.test, expression_.text, " = ", value);
+    // By the run: the index of values would be as quick, but SQLite may also look through it.
+    restriction.test.Add("EXISTS (SELECT 1 FROM ").Add(own_row_).Add("r.key");
+    if (value.rank == Rank::kNan) {
+      restriction.test.Add(" AND m.last_kind = 1)");
+    } else {
+      restriction.test.Add(has_nan_ ? " AND m.last_kind = 0 AND m.last = ?)" : " AND m.value = ?)");
+      BindValue(&restriction.test, value);
+    }
   }
   Driver driver;
   driver.source = stretch.source;
@@ -173,6 +183,24 @@ Restriction OrderKey::Restrict(const SortValue& value) const {
   driver.in_key_order = true;
   restriction.driver = std::move(driver);
   return restriction;
+}
+
+SqlText OrderKey::MissingTest(const std::string& run) const {
+  SqlText test;
+  if (own_row_.text.empty()) return test;
+  test.Add("NOT EXISTS (SELECT 1 FROM ").Add(own_row_).Add(run + " AND " + has_value_ + ")");
+  return test;
+}
+
+SqlText OrderKey::AnyMissing() const {
+  if (!has_nan_) return {};
+  // A run's summaries are there as long as the run, and no longer.
+  SqlText sql{
+      "SELECT (SELECT count(*) FROM metric_summary w INDEXED BY metric_summary_by_last "
+      "WHERE w.name_id = ? AND w.last_kind < 2) < (SELECT count(*) FROM runs)",
+      {}};
+  sql.values = own_row_.values;
+  return sql;
 }
 
 int OrderKey::Compare(const SortValue& a, const SortValue& b) const {

@@ -66,6 +66,11 @@ class OrderKey {
   // The same as a condition.
   Restriction Restrict(const SortValue& value) const;
 
+  // Whether a run lacks the key, whose own key is `run`; empty: it is cheap to see in its row.
+  SqlText MissingTest(const std::string& run) const;
+  // Of a metric: whether there is a run that lacks it, read from indices alone; empty: no metric.
+  SqlText AnyMissing() const;
+
   // For runs that come in another order, as row `r`: a join, and the columns (rank, value).
   const SqlText& Join() const { return join_; }
   const SqlText& RankAndValue() const { return rank_and_value_; }
@@ -88,6 +93,7 @@ class OrderKey {
 
   // Of the index: where the rows with a value lie, and the names of its columns.
   std::string source_;
+  SqlText in_index_;  // what all rows of the key have; may be empty
   SqlText with_value_;
   SqlText with_nan_;
   std::string key_;
@@ -95,8 +101,10 @@ class OrderKey {
   // Of the runs without a value: an index that lists them, or all runs and a test.
   std::string missing_source_ = "runs w";
   SqlText missing_ = {"1", {}};
-  SqlText missing_test_;
   SqlText expression_;  // of an attribute, over row `r`
+  // Of what is no attribute: the row `m` that a run has for the key, up to the run's own key.
+  SqlText own_row_;
+  std::string has_value_;  // of row `m`
 
   SqlText join_;
   SqlText rank_and_value_;

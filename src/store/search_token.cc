@@ -22,35 +22,15 @@ std::string Canonical(const RunSearch& search) {
     text += "#";
     for (const ExperimentId id : *search.experiment_ids) text += std::to_string(id.value()) + ",";
   }
-  text += "|";
-  for (const spec::Condition& condition : search.filter) {
-    text += std::to_string(static_cast<int>(condition.field.kind)) + ",";
-    Append(&text, condition.field.name);
-    text += std::to_string(static_cast<int>(condition.comparison));
-    for (const auto& value : condition.values) {
-      if (const auto* number = std::get_if<double>(&value)) {
-        text += "," + std::to_string(std::bit_cast<std::uint64_t>(*number));
-      } else {
-        Append(&text, std::get<std::string>(value));
-      }
-    }
-    text += "&";
-  }
-  text += "|";
-  for (const spec::OrderBy& order : search.order) {
-    text += std::to_string(static_cast<int>(order.field.kind)) + ",";
-    Append(&text, order.field.name);
-    text += order.descending ? "down" : "up";
-  }
-  text += "|";
+  text += "|" + CanonicalSearch(search.filter, search.order);
   if (search.lifecycle) text += spec::ToString(*search.lifecycle);
   text += search.with_deleted ? "+|" : "|";
   Append(&text, search.parent_id);
   return text;
 }
 
-std::string DigestOfSearch(const RunSearch& search) {
-  return DigestOf(Canonical(search)).Hex().substr(0, 16);
+std::string DigestOfSearch(const std::string& canonical) {
+  return DigestOf(canonical).Hex().substr(0, 16);
 }
 
 std::string HexOf(std::string_view bytes) {
@@ -115,28 +95,64 @@ bool ReadValue(std::string_view text, SortValue* value) {
 
 }  // namespace
 
-std::string WritePageToken(const RunSearch& search, const Position& position) {
-  std::string token = DigestOfSearch(search) + "." + std::to_string(position.key);
+std::string CanonicalSearch(const std::vector<spec::Condition>& filter,
+                            const std::vector<spec::OrderBy>& order) {
+  std::string text;
+  for (const spec::Condition& condition : filter) {
+    text += std::to_string(static_cast<int>(condition.field.kind)) + ",";
+    Append(&text, condition.field.name);
+    text += std::to_string(static_cast<int>(condition.comparison));
+    for (const auto& value : condition.values) {
+      if (const auto* number = std::get_if<double>(&value)) {
+        text += "," + std::to_string(std::bit_cast<std::uint64_t>(*number));
+      } else {
+        Append(&text, std::get<std::string>(value));
+      }
+    }
+    text += "&";
+  }
+  text += "|";
+  for (const spec::OrderBy& each : order) {
+    text += std::to_string(static_cast<int>(each.field.kind)) + ",";
+    Append(&text, each.field.name);
+    text += each.descending ? "down" : "up";
+  }
+  return text + "|";
+}
+
+std::string WriteToken(const std::string& canonical, const Position& position) {
+  std::string token = DigestOfSearch(canonical) + "." + std::to_string(position.key);
   for (const SortValue& value : position.values) token += "." + WriteValue(value);
   return token;
 }
 
-Result<Position> ReadPageToken(const RunSearch& search) {
-  const std::vector<std::string> parts = Split(search.page_token, '.');
+Result<Position> ReadToken(const std::string& token, const std::string& canonical,
+                           std::size_t values) {
+  const std::vector<std::string> parts = Split(token, '.');
   Position position;
   bool is_token = parts.size() >= 2 && ReadNumber(parts[1], 10, &position.key);
   for (std::size_t i = 2; is_token && i < parts.size(); ++i) {
     is_token = ReadValue(parts[i], &position.values.emplace_back());
   }
   if (!is_token) {
-    return Invalid("page_token", "The page token is not one that this server has given.");
+    return Invalid(
+        "page_token",
+        "Invalid page token, could not base64-decode it: this server has given no such one.");
   }
-  if (parts[0] != DigestOfSearch(search) || position.values.size() != search.order.size()) {
+  if (parts[0] != DigestOfSearch(canonical) || position.values.size() != values) {
     return Invalid("page_token",
                    "The page token belongs to another search: filter, order and the other "
                    "parameters must stay the same from page to page.");
   }
   return position;
+}
+
+std::string WritePageToken(const RunSearch& search, const Position& position) {
+  return WriteToken(Canonical(search), position);
+}
+
+Result<Position> ReadPageToken(const RunSearch& search) {
+  return ReadToken(search.page_token, Canonical(search), search.order.size());
 }
 
 }  // namespace roost::store

@@ -145,6 +145,37 @@ print(open(path).read(), identity)
     assert dataset["dataset_id"] in server.log(run["run_id"]).decode()
 
 
+def test_the_command_line_names_inputs_and_outputs(server, project, pictures):
+    server.roost("data", "upload", str(pictures), "--to", "birds", "--name", "birds")
+    script = """
+import os, pathlib, shutil, sys
+birds, test = sys.argv[1:]
+assert birds == os.environ['birds'] and len(list(pathlib.Path(birds).rglob('*.png'))) == 40
+assert os.path.realpath(test).endswith('work/data/test') and len(os.listdir(test)) == 20
+shutil.copy(os.path.join(test, '3.png'), os.environ['kept'])
+pathlib.Path(os.environ['model'], 'm.txt').write_text('m')
+"""
+    source = project({"a.py": script})
+    words = ["submit", str(source), "a.py", "--json", "-i", "birds=birds:1", "--input", "test=workspaceblobstore:birds/test,download,to=data/test",
+             "--output", "kept=workspaceblobstore:kept/{run-id},upload,register=kept birds", "-o", "model"]  # fmt: skip
+    started = json.loads(server.roost(*words, "--", "$AZUREML_DATAREFERENCE_birds", "$AZUREML_DATAREFERENCE_test").stdout)
+    run = server.wait_for(started["run_id"])
+    assert run["status"] == "Completed", server.log(run["run_id"]).decode()
+    inputs = {each["name"]: each for each in run["inputs"]}
+    assert (inputs["birds"]["dataset_name"], inputs["birds"]["version"], inputs["birds"]["mode"]) == ("birds", 1, "mount")
+    assert (inputs["test"]["datastore"], inputs["test"]["path"], inputs["test"]["mode"]) == ("workspaceblobstore", "birds/test", "download")
+    outputs = {each["name"]: each for each in run["outputs"]}
+    assert (outputs["kept"]["dataset_name"], outputs["kept"]["path"]) == ("kept birds", f"kept/{run['run_id']}")
+    assert outputs["model"]["path"] == f"dataset/{run['run_id']}/model"
+    for words, status, text in [
+        (["--input", "a=nothing"], 4, "--input a: "), (["--input", "a=birds:7"], 4, "--input a: "),
+        (["--input", "a=nowhere:x"], 2, "'nowhere'"), (["--output", "o=nowhere:x"], 2, "'nowhere'"),
+        (["--input", "a=birds,upload"], 2, "'upload'"),
+    ]:  # fmt: skip
+        refused = server.roost("submit", str(source), "a.py", *words, check=False)
+        assert refused.returncode == status and text in refused.stderr, refused.stderr
+
+
 def test_outputs_become_the_next_runs_input(server, project):
     script = """
 import pathlib, sys

@@ -56,10 +56,10 @@ class Rest:
         finally:
             connection.close()
 
-    def get(self, path: str, **query) -> dict:
+    def get(self, path: str, /, **query) -> dict:
         return self._expect_200(self.call("GET", path, query=query), path)
 
-    def post(self, path: str, **body) -> dict:
+    def post(self, path: str, /, **body) -> dict:
         return self._expect_200(self.call("POST", path, body), path)
 
     @staticmethod

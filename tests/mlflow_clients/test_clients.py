@@ -104,12 +104,12 @@ def test_search_runs_as_a_table(own_experiment):
 
 def test_more_runs_than_a_page(rest, client, experiment):
     for n in range(25):
-        rest.create_run(experiment, start_time=n)
+        rest.create_run(experiment, start_time=n + 1)
     first = client.search_runs([experiment], max_results=10)
     second = client.search_runs([experiment], max_results=10, page_token=first.token)
     third = client.search_runs([experiment], max_results=10, page_token=second.token)
     assert [len(page) for page in (first, second, third)] == [10, 10, 5] and not third.token
-    assert [run.info.start_time for page in (first, second, third) for run in page] == list(reversed(range(25)))
+    assert [run.info.start_time for page in (first, second, third) for run in page] == list(range(25, 0, -1))
 
 
 def test_delete_and_restore(client, own_experiment):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import urllib.parse
 
 import pytest
@@ -462,7 +464,7 @@ def test_pages_of_versions(client, rest, model):
     [
         ({"max_results": "x"}, "Invalid value \"x\" for parameter 'max_results' supplied:  Hint: Value was of type 'str'."),
         ({"max_results": "1000000"}, "Invalid value \"1000000\" for parameter 'max_results' supplied"),
-        ({"page_token": "xyz"}, "Invalid page token"),
+        ({"page_token": "xyz"}, "Invalid page token, could not base64-decode"),
         ({"page_token": "e30="}, "Invalid page token"),
         ({"filter": "bogus = 'x'"}, "Invalid attribute key 'bogus' specified."),
         ({"filter": "metrics.x > 1"}, "Invalid"),
@@ -488,6 +490,41 @@ def test_a_version_knows_its_run(client, model, run_id):
     assert version.run_id == run_id
     assert [found.version for found in client.search_model_versions(f"run_id = '{run_id}'")] == ["1"]
     assert client.create_model_version(model, SOURCE, run_id="of another server").run_id == "of another server"
+
+
+def test_register_model_from_a_run(client, run_id, name, tmp_path):
+    client.log_text(run_id, "flavors: {}", "model/MLmodel")
+    client.log_text(run_id, "weights", "model/data/weights.txt")
+    version = mlflow.register_model(f"runs:/{run_id}/model", name, tags={"a": "1"})
+    assert (version.version, version.run_id, version.tags) == ("1", run_id, {"a": "1"})
+    assert version.source == client.get_run(run_id).info.artifact_uri + "/model"
+    fetched = mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path / "fetched"))
+    assert (pathlib.Path(fetched) / "data" / "weights.txt").read_text() == "weights"
+
+
+def versions_made_of(client, model) -> set:
+    """By the logged model's tag, to which the server adds the number and the client the number as text."""
+    return {(made["name"], int(made["version"])) for made in json.loads(client.get_logged_model(model.model_id).tags["mlflow.modelVersions"])}
+
+
+def test_register_a_logged_model(client, experiment, run_id, name, tmp_path):
+    model = client.create_logged_model(experiment, name="net", source_run_id=run_id)
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+    client.log_model_artifacts(model.model_id, str(tmp_path))
+    client.finalize_logged_model(model.model_id, "READY")
+    version = mlflow.register_model(f"models:/{model.model_id}", name)
+    assert (version.source, version.run_id) == (f"models:/{model.model_id}", run_id)
+    assert client.get_model_version_download_uri(name, "1") == model.artifact_location
+    assert versions_made_of(client, model) == {(name, 1)}
+    client.create_model_version(name, model.artifact_location, model_id=model.model_id)
+    assert versions_made_of(client, model) == {(name, 1), (name, 2)}
+    fetched = mlflow.artifacts.download_artifacts(f"models:/{name}/1", dst_path=str(tmp_path / "fetched"))
+    assert (pathlib.Path(fetched) / "MLmodel").read_text() == "flavors: {}"
+
+
+def test_a_logged_model_that_is_not_there(rest, model):
+    answer = rest.call("POST", "model-versions/create", {"name": model, "source": SOURCE, "model_id": "m-" + "f" * 32})
+    assert_error(answer, MISSING, "Logged model with ID 'm-" + "f" * 32 + "' not found.")
 
 
 @pytest.mark.only_roost("Roost's own surface")

@@ -15,6 +15,7 @@ from azureml.data import FileDataset, OutputFileDatasetConfig, TabularDataset
 from azureml.data.datapath import DataPath
 from azureml.exceptions import ServiceException, UserErrorException
 from roost import data_files, data_upload
+from roost.client import RoostError
 
 
 @pytest.fixture
@@ -48,7 +49,6 @@ def test_datastores(data_ws, data_server, tmp_path):
 
 
 def test_a_datastore_that_cannot_be_moved_stays(data_ws, data_server, tmp_path, monkeypatch):
-    from roost.client import RoostError
 
     (tmp_path / "share").mkdir()
     Datastore.register_folder(data_ws, "share", tmp_path / "share").set_as_default()
@@ -330,6 +330,58 @@ def test_many_small_files_come_over_few_connections(store, project, data_server,
     assert len(made) <= data_files._CONNECTIONS + 1
 
 
+@pytest.fixture
+def many(store, project, data_server):
+    """A dataset of 2,100 small files, so three pages of what is fetched at once."""
+    files = {f"{n:04} \u00e9.txt": str(n) * (n % 7) for n in range(2100)}
+    store.upload(project(files, "many"), "many", show_progress=False)
+    dataset = Dataset.File.from_files((store, "many"))
+    dataset.to_path()
+    data_server.requests.clear()
+    return dataset, files
+
+
+def contents_of(folder):
+    return {file.relative_to(folder).as_posix(): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_many_small_files_of_a_dataset_come_in_few_streams(many, data_server, tmp_path):
+    dataset, files = many
+    assert len(dataset.download(tmp_path / "got")) == 2100
+    assert contents_of(tmp_path / "got") == files
+    asked = [path for _, path in data_server.requests]
+    assert len([path for path in asked if path.endswith("/archive")]) == 3 and not [path for path in asked if "/files/" in path]
+
+
+def test_a_dataset_that_changes_while_it_is_fetched(many, data_server, tmp_path):
+    """As one of a folder may: what is gone is an error, what came late is left out, and every digest is checked."""
+    dataset, files = many
+    archive, (row,) = data_server.get_dataset_ids_x_archive, data_server.datasets.values()
+
+    def with_another(*arguments):
+        row["_files"]["0500 late"] = b"late"
+        try:
+            return archive(*arguments)
+        finally:
+            del row["_files"]["0500 late"]
+
+    data_server.get_dataset_ids_x_archive = with_another
+    dataset.download(tmp_path / "got")
+    assert contents_of(tmp_path / "got") == files
+    data_server.get_dataset_ids_x_archive = lambda *arguments: archive(*arguments)[:-200_000]
+    with pytest.raises(ServiceException, match="is no archive"):
+        dataset.download(tmp_path / "cut")
+
+    def spoiled(*arguments):
+        row["_files"]["0003 \u00e9.txt"] = b"444"
+        return archive(*arguments)
+
+    data_server.get_dataset_ids_x_archive = spoiled
+    with pytest.raises(ServiceException, match="arrived with another content"):
+        dataset.download(tmp_path / "spoiled")
+    assert not list((tmp_path / "spoiled").rglob("*.part-*"))
+
+
 def test_mount_is_a_read_only_tree_for_a_while(images, tmp_path):
     with images.mount() as context:
         top = pathlib.Path(context.mount_point)
@@ -374,15 +426,25 @@ def test_memory_does_not_grow_with_a_file(tmp_path):
     size = 256 << 20
     with open(tmp_path / "large", "wb") as file:
         file.truncate(size)
-    received = []
+    sent = []  # (offset, bytes) of every connection
 
     class Client:
-        def call(self, method, path, body, **_):
-            missing = [] if received else [file["digest"] for file in body["files"]]
-            return {"added": 1, "unchanged": 0, "missing": missing}
+        """Breaks the first connection half way, and finds at the end of the second that the beginning was somebody else's."""
 
-        def send_stream(self, path, pieces, length, *_, **__):
-            received.append((sum(map(len, pieces())), length))
+        def call(self, method, path, body, **_):
+            return {"added": 1, "unchanged": 0, "missing": [file["digest"] for file in body["files"]] if len(sent) < 3 else []}
+
+        def get(self, path):
+            return {"received": size // 2 if len(sent) == 1 else 0, "complete": False}
+
+        def put_stream(self, path, pieces, length, offset):
+            half = not sent
+            sent.append((offset, sum(len(piece) for piece, _ in zip(pieces, range(size // 2 // data_upload.PIECE if half else size)))))
+            assert length == size - offset
+            if half:
+                raise RoostError("unavailable", "the connection broke")
+            if offset:
+                raise RoostError("invalid_argument", "another content")
 
     tracemalloc.start()
     try:
@@ -390,4 +452,22 @@ def test_memory_does_not_grow_with_a_file(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert received == [(size + 40, size + 40)] and peak < 16 << 20
+    assert sent == [(0, size // 2), (size // 2, size // 2), (0, size)] and peak < 16 << 20
+
+
+def test_a_large_file_that_changed_while_it_was_sent_is_named(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(data_upload.LARGE + 1)
+
+    class Client:
+        def call(self, method, path, body, **_):
+            return {"missing": [file["digest"] for file in body["files"]]}
+
+        def get(self, path):
+            return {"received": 0, "complete": False}
+
+        def put_stream(self, path, pieces, length, offset):
+            raise RoostError("invalid_argument", "another content")
+
+    with pytest.raises(data_upload.UploadError, match="large changed while it was sent"):
+        data_upload.upload(Client(), "x", data_upload.find_files(tmp_path), overwrite=False, show_progress=False)

@@ -245,6 +245,12 @@ def test_curated_names_that_cannot_be_served_are_in_no_list(fake, fake_ws):
     assert [environment.name for environment in fake_ws.environments.values()] == [CURATED]
     with pytest.raises(UserErrorException, match="its packages are gone"):
         Environment.get(fake_ws, "AzureML-Old")
+    environments = fake_ws.environments
+    with pytest.raises(UserErrorException, match="'AzureML-Old' cannot be used here: its packages are gone"):
+        environments["AzureML-Old"]
+    assert "AzureML-Old" not in environments and environments.get("AzureML-Old", 1) == 1
+    with pytest.raises(KeyError, match="nothing"):
+        environments["nothing"]
 
 
 def test_a_folder(fake_ws, tmp_path, article):

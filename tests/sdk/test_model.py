@@ -89,6 +89,8 @@ def test_what_has_no_meaning_is_named(ws, weights):
         "Model.register: sample_input_dataset, resource_configuration have no meaning here and are ignored",
         "a model is not registered with datasets here: their ids are kept as the properties roost.dataset.training"]  # fmt: skip
     assert model.properties == {"roost.dataset.training": "id1,id2"}
+    assert [found.id for found in Model.list(ws, dataset_id="id2")] == [model.id]
+    assert Model.list(ws, dataset_id="id") == [] and Model.list(ws, "other", dataset_id="id2") == []
     with pytest.warns(UserWarning, match="Model.update: resource_configuration has no meaning"):
         model.update(tags={"a": 1}, resource_configuration=4)
     assert model.tags == {"a": "1"}

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 import azureml.core
 import azureml.exceptions
+from azureml.core import _not_here
 from harness import PROJECT, SDK
 
 SIGNATURES = PROJECT.parent / "shared" / "reference" / "azureml-signatures.json"
@@ -53,7 +55,7 @@ OTHERWISE = {
     **dict.fromkeys([f"{_STORE}.AbstractAzureStorageDatastore", f"{_STORE}.AzureBlobDatastore", f"{_STORE}.AzureFileDatastore"], {"__init__"}),
 }
 FUNCTIONS = ["azureml.core.run.get_run", "azureml.core.script_run_config.get_run_config_from_script_run"]
-# Names of these classes that are not delivered, beside those whose use says so (_not_here.py).
+# Names of these classes that are not delivered, beside those whose use says so (_not_here.py); docs/azureml.md has the reasons.
 LEFT_OUT = {
     "azureml.core.Workspace": {"delete_connection", "delete_private_endpoint_connection", "diagnose_workspace", "discovery_url", "get_connection", "list",
                                "list_connections", "service_context", "set_connection", "setup", "tags", "update_dependencies"},
@@ -187,6 +189,53 @@ def test_names_that_are_not_here_say_why():
     from azureml.core.runconfig import DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE
 
     assert DEFAULT_CPU_IMAGE.startswith("mcr.microsoft.com/azureml/") and DEFAULT_GPU_IMAGE != DEFAULT_CPU_IMAGE
+
+
+ABSENT_NAMES = {
+    "azureml.core": _not_here.CORE, "azureml.core.environment": _not_here.ENVIRONMENT_MODULE, "azureml.core.runconfig": _not_here.RUNCONFIG,
+    "azureml.core.compute.compute": _not_here.COMPUTE_MODULE, "azureml.core.compute_target": _not_here.COMPUTE_TARGET, "azureml.data": _not_here.DATA,
+    "azureml.data.dataset_factory": _not_here.DATASET_FACTORY,
+}  # fmt: skip
+ABSENT_MODULES = {"azureml.core.keyvault", "azureml.core.image", "azureml.core.profile", "azureml.core.databricks", "azureml.train.sklearn",
+                  "azureml.pipeline.core.graph", "azureml.mlflow", "azureml.telemetry"}  # fmt: skip
+
+
+def table_rows(heading):
+    """The cells of the table behind a sentence of docs/azureml.md."""
+    text = (PROJECT / "docs" / "azureml.md").read_text()
+    rows = text[text.index(heading) :].split("\n\n")[1].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_every_member_that_is_left_out_has_its_reason_in_the_documentation():
+    told, classes = {}, []
+    for where, names, reason in table_rows("It finds these members absent"):
+        classes = re.findall(r"`(\w+)`", where) or classes
+        assert reason, names
+        for each in classes:
+            told.setdefault(each, set()).update(re.findall(r"`(\w+)`", names))
+    assert told == {path.rpartition(".")[2]: names for path, names in LEFT_OUT.items()}
+
+
+def test_every_name_of_a_module_is_there_or_says_why(signatures):
+    """Beside the modules that the documentation names."""
+    assert {name for row in table_rows("Modules that do not exist") for name in re.findall(r"`(azureml[\w.]+)`", row[0])} == ABSENT_MODULES
+    documented = {row[0].strip("`"): row[1] for row in table_rows("Names of submodules whose import")}
+    for module, reasons in ABSENT_NAMES.items():
+        row = documented.get(module) or documented[module.rpartition(".")[0]]
+        assert all(f"`{name}`" in row for name in reasons), module
+    for key in signatures:
+        parts = key.split(".")
+        capital = next((i for i, part in enumerate(parts) if part[0].isupper()), len(parts) - 1)
+        module, name = ".".join(parts[:capital]), parts[capital]
+        if module in ABSENT_MODULES:
+            with pytest.raises(ModuleNotFoundError):
+                importlib.import_module(module)
+        elif not module.startswith("azureml.core.run._"):
+            try:
+                getattr(importlib.import_module(module), name)
+            except ImportError as error:
+                assert str(error).startswith(f"{module}.{name} is not here: ")
 
 
 def test_submodules_are_there_without_an_import_of_their_own():

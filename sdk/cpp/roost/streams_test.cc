@@ -216,5 +216,71 @@ TEST_F(UploadTest, AFileThatShrankIsNamed) {
   EXPECT_THAT(sent.error().message, HasSubstr("b.py became shorter"));
 }
 
+TEST_F(UploadTest, ALargeContentIsGoneOnWithAndBegunAnewWhenItsBeginningIsWrong) {
+  const fs::path file = folder_.path() / "large.bin";
+  constexpr std::uint64_t kSize = (64ULL << 20) + 1;
+  ASSERT_TRUE(WriteFileAtomic(file, "head"));
+  fs::resize_file(file, kSize);
+  const auto state = [](std::uint64_t received) {
+    return ScriptedServer::Answer(
+        200, nlohmann::json{{"received", received}, {"complete", received == kSize}}.dump());
+  };
+  ScriptedServer server([&](const Request& request) {
+    switch (request.number) {
+      case 0:
+        return state(kSize - 100);
+      case 1:
+        return std::string();  // the connection breaks
+      case 2:
+        return state(kSize - 3);
+      case 3:
+        return ScriptedServer::Answer(400, R"({"error": {"code": "invalid_argument"}})");
+      case 4:
+        return state(0);
+      case 5:
+        return ScriptedServer::Answer(503, R"({"error": {"code": "unavailable"}})");
+      default:
+        return state(kSize);
+    }
+  });
+  Client client({.url = server.url()});
+  const Digest digest = *DigestOfFile(file);
+  std::uint64_t told = 0;
+  const Status sent =
+      SendBlobs(client, {{digest, kSize, file}}, [&](auto done, auto) { told = done; });
+  ASSERT_TRUE(sent) << sent.error().message;
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 7U);
+  const std::string path = "/api/v1/blobs/" + digest.ToText();
+  EXPECT_EQ(requests[0].target, path);
+  EXPECT_EQ(requests[1].target, path + "?offset=" + std::to_string(kSize - 100));
+  EXPECT_EQ(requests[1].body, std::string(100, '\0'));
+  EXPECT_EQ(requests[3].body.size(), 3U);
+  EXPECT_EQ(requests[5].target, path + "?offset=0");
+  EXPECT_EQ(requests[5].body.size(), kSize);
+  EXPECT_EQ(requests[5].body.substr(0, 5), std::string("head\0", 5));
+  EXPECT_EQ(told, kSize);
+}
+
+TEST_F(UploadTest, ALargeFileThatChangedIsNamed) {
+  const fs::path file = folder_.path() / "large.bin";
+  constexpr std::uint64_t kSize = (64ULL << 20) + 1;
+  ASSERT_TRUE(WriteFileAtomic(file, ""));
+  fs::resize_file(file, kSize);
+  ScriptedServer server([&](const Request& request) {
+    return request.method == "GET"
+               ? ScriptedServer::Answer(200, R"({"received": 0, "complete": false})")
+               : ScriptedServer::Answer(400, R"({"error": {"code": "invalid_argument"}})");
+  });
+  Client client({.url = server.url()});
+  const Status sent = SendBlobs(client, {{DigestOf("other"), kSize, file}}, {});
+  ASSERT_FALSE(sent);
+  EXPECT_THAT(sent.error().message, HasSubstr("large.bin changed while it was sent"));
+  fs::resize_file(file, 100);
+  const Status shrunk = SendBlobs(client, {{DigestOf("other"), kSize, file}}, {});
+  ASSERT_FALSE(shrunk);
+  EXPECT_THAT(shrunk.error().message, HasSubstr("large.bin became shorter"));
+}
+
 }  // namespace
 }  // namespace roost::client

@@ -16,6 +16,19 @@ namespace {
 constexpr std::uint64_t kStreamBytes = 256ULL << 20;
 constexpr std::size_t kHeaderBytes = 40;  // digest, length
 
+// A content that is larger goes by itself, so that only what did not arrive is sent again.
+constexpr std::uint64_t kLargeBytes = 64ULL << 20;
+// How long nothing may arrive before a large content is given up: the server itself notices only
+// after a minute that a connection is dead.
+constexpr std::chrono::seconds kLargePatience{90};
+
+Error BecameShorter(const BlobSource& blob) {
+  return {ErrorCode::kConflict,
+          blob.file.string() +
+              " became shorter while it was sent. Try again when nothing writes to it.",
+          {}};
+}
+
 // Makes the body of one POST /blobs piece by piece.
 class BlobStream {
  public:
@@ -71,9 +84,7 @@ class BlobStream {
     const ssize_t got = ::read(file_.get(), buffer, wanted);
     if (got < 0) return Fail(ErrnoError("reading " + blob_->file.string(), errno));
     if (got == 0) {
-      return Fail(ErrorCode::kConflict, blob_->file.string() +
-                                            " became shorter while it was sent. Try again when "
-                                            "nothing writes to it.");
+      return Fail(BecameShorter(*blob_));
     }
     left_ -= static_cast<std::uint64_t>(got);
     return static_cast<std::size_t>(got);
@@ -115,6 +126,85 @@ Status SendStream(Client& client, std::span<const BlobSource> blobs, std::uint64
   }
 }
 
+// Sends one content over as many connections as it takes.
+class LargeBlob {
+ public:
+  LargeBlob(Client& client, const BlobSource& blob, std::function<void(std::uint64_t)> arrived)
+      : client_(client),
+        blob_(blob),
+        path_("/blobs/" + blob.digest.ToText()),
+        arrived_(std::move(arrived)) {}
+
+  Status Send() {
+    Backoff backoff(kLargePatience);
+    std::uint64_t most = 0;
+    bool anew = false;
+    while (true) {
+      const auto state = client_.Get(path_);
+      if (!state && state.error().code != ErrorCode::kUnavailable) return Fail(state.error());
+      Error why = state ? Error{} : state.error();
+      if (state) {
+        if (state->value("complete", false)) return {};
+        const auto received = state->value("received", std::uint64_t{0});
+        if (received > most) backoff.Reset();
+        most = std::max(most, received);
+        const std::uint64_t offset = anew || received > blob_.size ? 0 : received;
+        const Status sent = SendFrom(offset);
+        if (sent) return {};
+        why = sent.error();
+        if (why.code == ErrorCode::kInvalidArgument && offset > 0) {
+          anew = true;  // somebody had sent another beginning
+          continue;
+        }
+        anew = false;
+      }
+      const bool may_go_on = !file_failed_ && (why.code == ErrorCode::kUnavailable ||
+                                               why.code == ErrorCode::kConflict);
+      if (!may_go_on || client_.http().interrupted() || !backoff.Wait()) {
+        if (why.code == ErrorCode::kInvalidArgument) why.message = Changed(why);
+        return Fail(std::move(why));
+      }
+    }
+  }
+
+ private:
+  Status SendFrom(std::uint64_t offset) {
+    ROOST_ASSIGN(const Fd file, OpenFile(blob_.file, O_RDONLY | O_CLOEXEC));
+    if (::lseek(file.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
+      return Fail(ErrnoError("reading " + blob_.file.string(), errno));
+    }
+    std::uint64_t done = offset;
+    HttpRequest request;
+    request.method = "PUT";
+    request.target = path_ + "?offset=" + std::to_string(offset);
+    request.headers.emplace_back("Content-Type", "application/octet-stream");
+    request.stream_size = blob_.size - offset;
+    request.stall_limit = std::chrono::seconds(300);  // the final check and sync are silent
+    request.read_body = [&](char* buffer, std::size_t capacity) -> Result<std::size_t> {
+      const ssize_t got = ::read(file.get(), buffer, capacity);
+      if (got <= 0) file_failed_ = true;
+      if (got < 0) return Fail(ErrnoError("reading " + blob_.file.string(), errno));
+      if (got == 0) return Fail(BecameShorter(blob_));
+      done += static_cast<std::uint64_t>(got);
+      arrived_(done);
+      return static_cast<std::size_t>(got);
+    };
+    ROOST_TRY(client_.Send(std::move(request), false));
+    return {};
+  }
+
+  std::string Changed(const Error& why) const {
+    return blob_.file.string() +
+           " changed while it was sent. Try again when nothing writes to it. (" + why.message + ")";
+  }
+
+  Client& client_;
+  const BlobSource& blob_;
+  const std::string path_;
+  const std::function<void(std::uint64_t)> arrived_;
+  bool file_failed_ = false;
+};
+
 }  // namespace
 
 Status SendBlobs(Client& client, const std::vector<BlobSource>& blobs, const Progress& progress) {
@@ -124,7 +214,17 @@ Status SendBlobs(Client& client, const std::vector<BlobSource>& blobs, const Pro
   while (!rest.empty()) {
     std::size_t count = 0;
     std::uint64_t bytes = 0;
-    while (count < rest.size() && (count == 0 || bytes + rest[count].size <= kStreamBytes)) {
+    if (rest.front().size > kLargeBytes) {
+      LargeBlob large(client, rest.front(), [&](std::uint64_t arrived) {
+        if (progress) progress(done + arrived, total);
+      });
+      ROOST_TRY(large.Send());
+      done += kHeaderBytes + rest.front().size;
+      rest = rest.subspan(1);
+      continue;
+    }
+    while (count < rest.size() && rest[count].size <= kLargeBytes &&
+           (count == 0 || bytes + rest[count].size <= kStreamBytes)) {
       bytes += kHeaderBytes + rest[count].size;
       ++count;
     }

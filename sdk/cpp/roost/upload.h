@@ -19,8 +19,9 @@ struct BlobSource {
   std::filesystem::path file;
 };
 
-// POST /blobs in as many streams as needed, each repeated as a whole when its connection breaks. A
-// file that has changed since it was hashed is an error that names it.
+// POST /blobs in as many streams as needed, each repeated as a whole when its connection breaks;
+// large contents one by one, gone on with where they broke off, by this call or the next. A file
+// that has changed since it was hashed is an error that names it.
 Status SendBlobs(Client& client, const std::vector<BlobSource>& blobs, const Progress& progress);
 
 // Makes the server keep the folder's snapshot, sending only what it lacks. Gives the snapshot's id.

@@ -137,14 +137,20 @@ class Client:
                 stream.seek(start)
 
     def _put(self, path: str, stream: BinaryIO, size: int | None, overwrite: bool) -> dict:
+        return self.put_stream(path, _pieces(stream, size, path), size, self.timeout, overwrite="true" if overwrite else None)
+
+    def put_stream(self, path: str, pieces: Iterator[bytes], size: int | None, timeout: float = 300.0, **query: Any) -> dict:
+        """PUTs ``size`` bytes, or without a size all, to ``path``: one attempt. The server may be silent for ``timeout`` seconds while it
+        makes a large file durable."""
         headers = {"Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
         connection, _ = self._connection(fresh=True)
-        body, status = _pieces(stream, size, path), 0
+        connection.sock.settimeout(timeout)
+        status = 0
         try:
             try:
-                connection.request("PUT", self._target(path, {"overwrite": "true"} if overwrite else None), body=body,
+                connection.request("PUT", self._target(path, query), body=pieces,
                                    headers=self._headers(headers), encode_chunked=size is None)  # fmt: skip
             except (BrokenPipeError, ConnectionResetError):
                 pass  # a server that refuses the file answers before it has all of it
@@ -153,8 +159,8 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise RoostError("unavailable", f"sending {path} to {self.url} failed: {error}") from error
         finally:
-            if not status:
-                self._drop()  # a request that was begun and not ended
+            if not status or timeout != self.timeout:
+                self._drop()  # a request that was begun and not ended, or a connection that others would wait on for too long
         if status >= 400:
             raise error_of(status, text, f"PUT {path}")
         return json.loads(text)

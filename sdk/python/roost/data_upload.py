@@ -1,7 +1,7 @@
 """Files into a datastore: each is read once and hashed, and only contents that the server lacks travel.
 
-Contents go in batches, so memory does not grow with the data, and an upload that broke off goes on where it was: what has
-arrived is not sent again. The next batch is read while one is sent.
+Contents go in batches, large ones by themselves, so memory does not grow with the data, and an upload that broke off goes on where
+it was, inside of a large file too: what has arrived is not sent again. The next batch is read while one is sent.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Iterable, Iterator, List, NamedTuple
 
 from roost.client import PIECE, Client, RoostError, quote
 from roost.data_files import list_files
+from roost.large_content import LARGE, send_content
 from roost.progress import Progress, progress
 
 _BATCH_FILES = 5000  # of one request
@@ -167,7 +168,7 @@ class _Sender:
         self._there: dict[str, str | None] | None = None
 
     def send(self, batch: list[_Entry]) -> Counts:
-        skipped, self._counted = 0, 0
+        skipped, self._counted, self._large = 0, 0, 0
         try:
             added, unchanged = self._bring(batch)
         except RoostError as error:
@@ -178,7 +179,7 @@ class _Sender:
             if not skipped:
                 raise
             added, unchanged = self._bring(free) if free else (0, 0)
-        self._told.add(len(batch), sum(entry.size for entry in batch) - self._counted)
+        self._told.add(len(batch), sum(entry.size for entry in batch) - self._counted - self._large)
         return Counts(added, unchanged, skipped)
 
     def _is_free(self, entry: _Entry) -> bool:
@@ -201,9 +202,35 @@ class _Sender:
                 if entry.digest in missing:
                     missing.remove(entry.digest)
                     wanted.append(entry)
+            for entry in wanted:
+                if entry.size > LARGE:
+                    self._send_large(entry)
+            wanted = [entry for entry in wanted if entry.size <= LARGE]
             size = sum(40 + entry.size for entry in wanted)
-            self._client.send_stream("/blobs", lambda wanted=wanted: self._stream(wanted), size, "application/vnd.roost.blobs", patience=120)
+            if wanted:
+                self._client.send_stream("/blobs", lambda wanted=wanted: self._stream(wanted), size, "application/vnd.roost.blobs", patience=120)
         raise RoostError("unavailable", "the server did not keep what was sent; try again")
+
+    def _send_large(self, entry: _Entry) -> None:
+        told = 0  # of this entry
+
+        def pieces(offset: int) -> Iterator[bytes]:
+            nonlocal told
+            self._told.add(0, offset - told)  # the server has so much of it
+            told = offset
+            for piece in _pieces(entry, offset):
+                yield piece
+                told += len(piece)
+                self._told.add(0, len(piece))
+
+        try:
+            send_content(self._client, entry.digest, entry.size, pieces)
+        except RoostError as error:
+            if error.code != "invalid_argument":
+                raise
+            raise UploadError(f"{entry.file} changed while it was sent; try again when nothing writes to it") from error
+        self._told.add(0, entry.size - told)  # another connection may have brought it
+        self._large += entry.size
 
     def _stream(self, entries: list[_Entry]) -> Iterator[bytes]:
         """The blobs as one body, small ones together: a system call for each would cost more than their contents."""
@@ -228,11 +255,12 @@ class _Sender:
             yield bytes(buffer)
 
 
-def _pieces(entry: _Entry) -> Iterator[bytes]:
+def _pieces(entry: _Entry, offset: int = 0) -> Iterator[bytes]:
     """Of a file that was hashed before: an error of it is no OSError, which the connection's own would hide."""
-    left = entry.size
+    left = entry.size - offset
     try:
         with open(entry.file, "rb") as stream:
+            stream.seek(offset)
             while left:
                 piece = stream.read(min(PIECE, left))
                 if not piece:

@@ -14,6 +14,7 @@ from typing import BinaryIO, Iterator
 
 from roost.client import PIECE, Client, RoostError
 from roost.ignore import IgnoreRules, read_ignore_rules
+from roost.large_content import LARGE, send_content
 
 MAX_BYTES = 300 << 20
 MAX_FILES = 2000
@@ -87,6 +88,10 @@ def send_files(client: Client, files: list[File]) -> str:
 
 
 def _send_blobs(client: Client, files: list[File]) -> None:
+    for file in files:
+        if file.size > LARGE:
+            send_content(client, file.digest, file.size, lambda offset, file=file: _content(file, offset))
+    files = [file for file in files if file.size <= LARGE]
     while files:
         count = total = 0
         while count < len(files) and (count == 0 or total + files[count].size <= _STREAM_BYTES):
@@ -99,14 +104,19 @@ def _send_blobs(client: Client, files: list[File]) -> None:
 def _blobs(files: list[File]) -> Iterator[bytes]:
     for file in files:
         yield bytes.fromhex(file.digest[3:]) + file.size.to_bytes(8, "little")
-        left = file.size
-        with _opened(file) as stream:
-            while left:
-                piece = stream.read(min(PIECE, left))
-                if not piece:
-                    raise RoostError("conflict", f"{file.source} became shorter while it was sent; try again when nothing writes to it")
-                left -= len(piece)
-                yield piece
+        yield from _content(file, 0)
+
+
+def _content(file: File, offset: int) -> Iterator[bytes]:
+    left = file.size - offset
+    with _opened(file) as stream:
+        stream.seek(offset)
+        while left:
+            piece = stream.read(min(PIECE, left))
+            if not piece:
+                raise SnapshotError(f"{file.source} became shorter while it was sent; try again when nothing writes to it")
+            left -= len(piece)
+            yield piece
 
 
 def _opened(file: File) -> BinaryIO:

@@ -35,7 +35,8 @@ TEST(ArtifactPathTest, WhateverLeadsElsewhereIsRefused) {
   std::string layers = "..";
   for (int i = 0; i < 12; ++i) {
     std::string escaped;
-    for (const char c : layers) escaped += c == '%' ? std::string("%25") : c == '.' ? "%2e" : std::string(1, c);
+    for (const char c : layers)
+      escaped += c == '%' ? std::string("%25") : c == '.' ? "%2e" : std::string(1, c);
     layers = escaped;
   }
   const std::string cases[] = {
@@ -72,7 +73,7 @@ TEST(ArtifactPathTest, WhateverLeadsElsewhereIsRefused) {
       "\xff\xfe",
       "%ff",
       layers,
-      std::string(5000, 'x'),
+      std::string(6000, 'x'),
   };
   for (const std::string& sent : cases) {
     const auto got = SafePath(sent);

@@ -36,8 +36,7 @@ Result<Answer> ListBelow(FilePlace& place, const std::string& uri, const std::st
   return answer;
 }
 
-Result<Response> AnswerOpened(const Request& request, FilePlace& place,
-                                 const std::string& path) {
+Result<Response> AnswerOpened(const Request& request, FilePlace& place, const std::string& path) {
   ROOST_ASSIGN(const FileAnswer file, place.Open(path));
   return AnswerAttachment(request, file);
 }

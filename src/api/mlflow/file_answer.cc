@@ -10,17 +10,17 @@ namespace {
 
 // Shown as plain text, by ending or by the whole name.
 constexpr std::array<std::string_view, 25> kTextEndings = {
-    "txt",  "log",  "err", "cfg",  "conf", "cnf", "cf", "ini", "properties", "prop",    "hocon",
-    "toml", "yaml", "yml", "xml",  "json", "js",  "py", "py3", "csv",        "tsv",     "md",
-    "rst",  "MLmodel", "MLproject"};
+    "txt",  "log",   "err",  "cfg",  "conf", "cnf",     "cf",       "ini", "properties",
+    "prop", "hocon", "toml", "yaml", "yml",  "xml",     "json",     "js",  "py",
+    "py3",  "csv",   "tsv",  "md",   "rst",  "MLmodel", "MLproject"};
 
 std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // Plain names as MLflow writes them; what would break the header goes in the extended form.
 std::string Disposition(std::string_view name) {
   const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '_' || c == '-';
   });
   if (plain) return "attachment; filename=" + std::string(name);
   return "attachment; filename*=UTF-8''" + PercentEncodePath(name);

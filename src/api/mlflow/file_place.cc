@@ -40,8 +40,7 @@ class RunFiles : public FilePlace {
 
   Result<std::vector<File>> List(const std::string& prefix, const std::string& after,
                                  std::size_t limit) override {
-    ROOST_ASSIGN(const auto rows,
-                 services_.store.artifacts().List(run_.key, prefix, after, limit));
+    ROOST_ASSIGN(const auto rows, services_.store.artifacts().List(run_.key, prefix, after, limit));
     std::vector<File> files = FilesOfRows(rows);
     ROOST_ASSIGN(const auto logs, LogsBesideArtifacts(services_.store, run_, prefix, after));
     for (const RunLog& log : logs) files.push_back({log.path, log.size});

@@ -25,6 +25,10 @@ ROOST_MLFLOW(DeleteRun);
 ROOST_MLFLOW(RestoreRun);
 ROOST_MLFLOW(DeleteTag);
 
+// search_experiments.cc, search_runs.cc
+ROOST_MLFLOW(SearchExperiments);
+ROOST_MLFLOW(SearchRuns);
+
 // logging.cc: on the I/O thread, answered when the group commit is durable
 void LogMetric(Services& services, Request& request, Responder responder);
 void LogParam(Services& services, Request& request, Responder responder);
@@ -62,6 +66,42 @@ ROOST_MLFLOW(DeleteModelVersionTag);
 // registry_search.cc
 ROOST_MLFLOW(SearchRegisteredModels);
 ROOST_MLFLOW(SearchModelVersions);
+
+// logged_models.cc
+ROOST_MLFLOW(CreateLoggedModel);
+ROOST_MLFLOW(GetLoggedModel);
+ROOST_MLFLOW(FinalizeLoggedModel);
+ROOST_MLFLOW(DeleteLoggedModel);
+ROOST_MLFLOW(SetLoggedModelTags);
+ROOST_MLFLOW(DeleteLoggedModelTag);
+ROOST_MLFLOW(LogLoggedModelParams);
+ROOST_MLFLOW(SearchLoggedModels);
+
+// inputs.cc
+ROOST_MLFLOW(LogInputs);
+ROOST_MLFLOW(LogOutputs);
+ROOST_MLFLOW(LogModel);
+ROOST_MLFLOW(SearchDatasets);
+
+// artifact_routes.cc: files by their owner
+ROOST_MLFLOW(ListArtifacts);
+ROOST_MLFLOW(CreatePresignedUploadUrl);
+ROOST_MLFLOW(ListLoggedModelArtifacts);
+Result<Response> GetLoggedModelArtifact(Services& services, Request& request);
+Result<Response> GetRunArtifact(Services& services, Request& request);
+Result<Response> GetModelVersionArtifact(Services& services, Request& request);
+Result<std::unique_ptr<BodySink>> UploadRunArtifact(Services& services, Request& request);
+
+// artifacts.cc: files by their path
+Result<std::unique_ptr<BodySink>> PutArtifact(Services& services, Request& request);
+Result<Response> GetArtifact(Services& services, Request& request);
+ROOST_MLFLOW(ListProxiedArtifacts);
+ROOST_MLFLOW(DeleteArtifact);
+ROOST_MLFLOW(CreateMultipartUpload);
+Result<std::unique_ptr<BodySink>> PutUploadPart(Services& services, Request& request);
+ROOST_MLFLOW(CompleteMultipartUpload);
+ROOST_MLFLOW(AbortMultipartUpload);
+ROOST_MLFLOW(GetPresignedDownload);
 
 // plain.cc: what is no call of the API
 Result<Response> GetHealth(Services& services, Request& request);

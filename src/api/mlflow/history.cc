@@ -186,21 +186,38 @@ Result<std::vector<Line>> FindLines(Services& services, const std::vector<std::s
   return lines;
 }
 
-// Of very long lines the smallest and the largest point of each stretch, read from the summaries of
-// chunks, so that no peak is hidden.
+// How far a point lies from the last one that was kept; what is no finite number is never left out.
+double Deviation(const store::StoredPoint& point, const store::StoredPoint& kept) {
+  const double distance = std::abs(point.value - kept.value);
+  return std::isfinite(distance) ? distance : std::numeric_limits<double>::infinity();
+}
+
+// Of very long lines the extremes of many short stretches are read from the summaries of chunks,
+// and of several neighbours the one that stands out is kept, so that no peak is hidden.
 Status ReadThinned(Services& services, const std::string& key, const Interval& interval,
                    Line* line) {
-  store::Metrics& metrics = services.store.metrics();
-  // A point that is no finite number comes on top of its bucket.
-  for (std::size_t buckets = std::max<std::size_t>(interval.most, 2);; buckets = buckets / 2) {
-    ROOST_ASSIGN(store::Chart chart,
-                 metrics.Downsampled(line->run, key, std::max<std::size_t>(buckets, 2),
-                                     interval.from, interval.to));
-    line->points = std::move(chart.points);
-    if (line->points.size() <= interval.most + 1 || buckets <= 2) break;
-  }
-  std::stable_sort(line->points.begin(), line->points.end(),
+  ROOST_ASSIGN(const store::Chart chart,
+               services.store.metrics().Downsampled(line->run, key, 3 * interval.most + 2,
+                                                    interval.from, interval.to));
+  std::vector<store::StoredPoint> extremes = chart.points;
+  std::stable_sort(extremes.begin(), extremes.end(),
                    [](const auto& a, const auto& b) { return a.step < b.step; });
+  if (extremes.size() <= interval.most) {
+    line->points = std::move(extremes);
+    return {};
+  }
+  line->points.push_back(extremes.front());
+  const std::size_t between = extremes.size() - 1;  // the last one comes in any case
+  for (std::size_t i = 1; i < interval.most; ++i) {
+    const auto begin = extremes.begin() + static_cast<std::ptrdiff_t>(i * between / interval.most);
+    const auto end =
+        extremes.begin() + static_cast<std::ptrdiff_t>((i + 1) * between / interval.most);
+    const store::StoredPoint& kept = line->points.back();
+    line->points.push_back(*std::max_element(begin, end, [&](const auto& a, const auto& b) {
+      return Deviation(a, kept) < Deviation(b, kept);
+    }));
+  }
+  line->points.push_back(extremes.back());
   return {};
 }
 

@@ -124,8 +124,7 @@ Result<Answer> LogModel(Call& call) {
     if (!history.is_array()) history = nlohmann::json::array();
   }
   history.push_back(std::move(model));
-  const std::string value =
-      history.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string value = history.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   ROOST_TRY(CheckLength("value", value, kMaxTagValue));
   ROOST_TRY(call.store().runs().SetTags(run.key, {{kModelHistoryTag, value}}));
   return Answer::object();

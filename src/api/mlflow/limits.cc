@@ -42,7 +42,12 @@ std::string Normalized(std::string_view key) {
   return path;
 }
 
-bool LeadsElsewhere(const std::string& key, const std::string& normalized) {
+// Most names have neither dots in front nor slashes.
+bool MayLeadElsewhere(std::string_view key) {
+  return key.starts_with('.') || key.find('/') != std::string_view::npos;
+}
+
+bool LeadsElsewhere(std::string_view key, const std::string& normalized) {
   return key != normalized || key == "." || key.starts_with("..") || key.starts_with('/');
 }
 
@@ -71,18 +76,20 @@ Status CheckLength(std::string_view path, std::string_view text, std::size_t mos
                  std::to_string(most) + " characters");
 }
 
-Status CheckKey(std::string_view path, const std::string& key, std::string_view length_name) {
+Status CheckKey(std::string_view path, std::string_view key, std::string_view length_name) {
   if (!std::all_of(key.begin(), key.end(), MayBeInKey)) {
     return InvalidValue(path, key,
                         "Names may only contain alphanumerics, underscores (_), dashes (-), "
                         "periods (.), spaces ( ), colon(:) and slashes (/).");
   }
-  const std::string normalized = Normalized(key);
-  if (LeadsElsewhere(key, normalized)) {
-    return InvalidValue(path, key,
-                        "Names may be treated as files in certain cases, and must not resolve to "
-                        "other names when treated as such. This name would resolve to '" +
-                            normalized + "'");
+  if (MayLeadElsewhere(key)) {
+    const std::string normalized = Normalized(key);
+    if (LeadsElsewhere(key, normalized)) {
+      return InvalidValue(path, key,
+                          "Names may be treated as files in certain cases, and must not resolve "
+                          "to other names when treated as such. This name would resolve to '" +
+                              normalized + "'");
+    }
   }
   return CheckLength(length_name.empty() ? path : length_name, key, kMaxKey);
 }

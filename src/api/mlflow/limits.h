@@ -24,6 +24,6 @@ Status CheckLength(std::string_view path, std::string_view text, std::size_t mos
 // A name of a metric, parameter or tag: its characters, its length, and that it is no path to
 // somewhere else. `path` names it in errors ("params[3].key"); what is too long is named by
 // `length_name` where that is another word.
-Status CheckKey(std::string_view path, const std::string& key, std::string_view length_name = "");
+Status CheckKey(std::string_view path, std::string_view key, std::string_view length_name = "");
 
 }  // namespace roost::api::mlflow

@@ -91,7 +91,7 @@ bool ReadMetricObject(dom::object object, std::string_view* key, spec::MetricPoi
       return false;
     }
   }
-  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", std::string(*key));
+  return has_key && has_value && has_time && point->time > 0 && CheckKey("key", *key);
 }
 
 bool IsJson(const Request& request) {
@@ -168,6 +168,21 @@ Result<Metric> ReadMetric(const Message& message) {
   return Metric{std::move(key), {step, FromMilliseconds(time), value}};
 }
 
+// The metric belongs to a logged model too when it names one.
+Status ReadModelOf(const Message& message, const Metric& metric, store::RunLog* log) {
+  ROOST_ASSIGN(const std::string model, message.TextOr("model_id", ""));
+  ROOST_ASSIGN(std::string name, message.TextOr("dataset_name", ""));
+  ROOST_ASSIGN(std::string digest, message.TextOr("dataset_digest", ""));
+  if (name.empty() != digest.empty()) {
+    return Invalid("Both dataset_name and dataset_digest must be provided if one is provided");
+  }
+  if (model.empty()) return {};
+  const spec::MetricPoint& point = metric.point;
+  log->model_points[model].push_back(
+      {metric.key, point.value, point.time, point.step, std::move(name), std::move(digest), ""});
+  return {};
+}
+
 tl::unexpected<Error> TooMany(std::size_t count, std::size_t most, const std::string& what) {
   return Invalid("A batch logging request can contain at most " + std::to_string(most) + " " +
                  what + ". Got " + std::to_string(count) + " " + what + ". Please split up " +
@@ -208,6 +223,7 @@ Result<LogBody> ReadLogMetric(Request& request) {
   LogBody slow;
   slow.run_id = std::move(run_id);
   Grouped(&slow.metrics).Add(metric.key, metric.point);
+  ROOST_TRY(ReadModelOf(message, metric, &slow.log));
   return slow;
 }
 
@@ -249,6 +265,7 @@ Result<LogBody> ReadLogBatch(Request& request) {
   for (const Message& item : metrics) {
     ROOST_ASSIGN(const Metric metric, ReadMetric(item));
     grouped.Add(metric.key, metric.point);
+    ROOST_TRY(ReadModelOf(item, metric, &body.log));
   }
   return body;
 }

@@ -93,11 +93,10 @@ Result<LoggedModelStatus> ReadStatus(const Call& call) {
 Result<std::vector<ExperimentId>> ReadExperiments(const std::vector<std::string>& ids) {
   std::vector<ExperimentId> experiments;
   for (const std::string& id : ids) {
-    const bool is_number = !id.empty() && id.size() < 19 &&
-                           id.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_number =
+        !id.empty() && id.size() < 19 && id.find_first_not_of("0123456789") == std::string::npos;
     if (!is_number) {
-      return Invalid("Invalid experiment ID '" + id +
-                     "'. Experiment ID must be a valid integer.");
+      return Invalid("Invalid experiment ID '" + id + "'. Experiment ID must be a valid integer.");
     }
     experiments.emplace_back(std::stoll(id));
   }
@@ -166,8 +165,7 @@ Result<store::LoggedModelSearch> ReadSearch(const Message& message) {
   ROOST_ASSIGN(const auto ids, message.Texts("experiment_ids"));
   ROOST_ASSIGN(search.experiments, ReadExperiments(ids));
   ROOST_ASSIGN(const std::string filter, message.TextOr("filter", ""));
-  ROOST_ASSIGN(search.filter,
-               spec::ParseMlflowFilter(spec::MlflowNoun::kLoggedModel, filter));
+  ROOST_ASSIGN(search.filter, spec::ParseMlflowFilter(spec::MlflowNoun::kLoggedModel, filter));
   ROOST_ASSIGN(const auto datasets, message.Messages("datasets"));
   for (const Message& item : datasets) {
     ROOST_ASSIGN(store::LoggedModelDataset dataset, ReadDataset(item));
@@ -185,8 +183,8 @@ Result<store::LoggedModelSearch> ReadSearch(const Message& message) {
   if (asked < 0) {
     return InvalidValue("max_results", asked, "It must be a positive number.");
   }
-  search.limit = static_cast<std::size_t>(
-      asked == 0 ? kModelsOnPage : std::min(asked, kMostModelsOnPage));
+  search.limit =
+      static_cast<std::size_t>(asked == 0 ? kModelsOnPage : std::min(asked, kMostModelsOnPage));
   return search;
 }
 

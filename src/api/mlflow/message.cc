@@ -140,8 +140,9 @@ Result<json> ParseBody(const std::string& body) {
   json parsed = json::parse(body, nullptr, false);
   if (parsed.is_discarded()) parsed = json::parse(WithNumbersQuoted(body), nullptr, false);
   // Old clients send their JSON as one JSON text.
-  if (parsed.is_string()) parsed = json::parse(parsed.get<std::string>(), nullptr, false);
-  if (parsed.is_null() || parsed.is_discarded()) return json::object();
+  const bool is_text = parsed.is_string();
+  if (is_text) parsed = json::parse(parsed.get<std::string>(), nullptr, false);
+  if (parsed.is_null() || (parsed.is_discarded() && !is_text)) return json::object();
   if (!parsed.is_object()) {
     return Fail(Code::kBadRequest, "The request's body must be a JSON object.");
   }

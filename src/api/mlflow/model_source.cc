@@ -4,6 +4,7 @@
 
 #include "api/mlflow/call.h"
 #include "api/mlflow/limits.h"
+#include "api/mlflow/logged_model_objects.h"
 #include "api/mlflow/objects.h"
 #include "api/mlflow/registry.h"
 #include "engine/register.h"
@@ -14,6 +15,9 @@ namespace {
 
 // Longer ones are no addresses, and undoing the escapes of one takes time.
 constexpr std::size_t kMaxSource = 5000;
+constexpr std::size_t kFilesAtOnce = 1000;
+// A logged model's tag with the versions that were made of it.
+constexpr const char* kVersionsTag = "mlflow.modelVersions";
 
 bool IsBelow(const std::string& path, const std::string& folder) {
   std::error_code error;
@@ -41,13 +45,12 @@ Status CheckLocalSource(Services& services, const store::NewModelVersion& versio
                  owner + ".");
 }
 
-// Prompts have no files: their source is a placeholder.
-Status CheckPromptSource(const store::NewModelVersion& version, bool is_local) {
-  if (!is_local) return spec::CheckSourceAddress(version.source);
-  const bool is_path =
-      version.source.starts_with('/') || version.source.find(':') < version.source.find('/');
-  if (!is_path) return {};
-  return Invalid("Invalid prompt source: '" + version.source +
+// Prompts have no files: their source is a placeholder, which a path is not.
+Status CheckPromptSource(const std::string& source, const std::optional<std::string>& local_path) {
+  if (!local_path) return spec::CheckSourceAddress(source);
+  const bool has_file_scheme = *local_path != source;
+  if (!has_file_scheme && !source.starts_with('/')) return {};
+  return Invalid("Invalid prompt source: '" + source +
                  "'. Local source paths are not allowed for prompts.");
 }
 
@@ -69,6 +72,38 @@ Status TakeFromVersion(Services& services, const spec::RegisteredSource& from,
   return {};
 }
 
+// models:/m-... stands for the place of that model's files.
+Status TakePlace(Services& services, const store::LoggedModel& model,
+                 store::NewModelVersion* version) {
+  ROOST_ASSIGN(version->location, LoggedModelUri(services, model));
+  if (version->run_id.empty()) version->run_id = model.source_run_id;
+  if (version->logged_model_id.empty()) version->logged_model_id = model.id;
+  return {};
+}
+
+Status TakeFromLoggedModel(Services& services, const spec::LoggedModelSource& from,
+                           store::NewModelVersion* version) {
+  const auto model = FindLoggedModel(services, from.id);
+  const bool must_be_there = spec::IsModelsAddress(version->source);
+  if (!model && must_be_there) {
+    return CannotFetch(CodeOf(model.error()), version->source, model.error().message);
+  }
+  if (!model) return {};
+  if (must_be_there) ROOST_TRY(TakePlace(services, *model, version));
+  std::string after;
+  while (true) {
+    ROOST_ASSIGN(const auto page, services.store.logged_models().ListFiles(model->id, from.path,
+                                                                           after, kFilesAtOnce));
+    if (page.empty()) return {};
+    after = page.back().path;
+    for (const store::LoggedModelFile& file : page) {
+      if (auto path = engine::PathInModel(from.path, file.path)) {
+        version->files.push_back({std::move(*path), file.digest, file.size});
+      }
+    }
+  }
+}
+
 // Runs of other servers may be named, and files may come later: what is here is pinned.
 Status TakeFromRun(Services& services, const spec::RunSource& from,
                    store::NewModelVersion* version) {
@@ -86,16 +121,24 @@ Status CheckSource(Services& services, const store::NewModelVersion& version) {
   ROOST_TRY(CheckLength("source", version.source, kMaxSource));
   const auto local_path = spec::LocalPathOfSource(version.source);
   if (version.tags.contains(store::kPromptTag)) {
-    return CheckPromptSource(version, local_path.has_value());
+    return CheckPromptSource(version.source, local_path);
   }
   if (local_path) return CheckLocalSource(services, version, *local_path);
   return spec::CheckSourceAddress(version.source);
 }
 
 Status ResolveSource(Services& services, store::NewModelVersion* version) {
+  if (!version->logged_model_id.empty()) {
+    ROOST_ASSIGN(const store::LoggedModel model,
+                 FindLoggedModel(services, version->logged_model_id));
+    if (version->run_id.empty()) version->run_id = model.source_run_id;
+  }
   const spec::ModelSource source = spec::ParseModelSource(version->source);
   if (const auto* from = std::get_if<spec::RegisteredSource>(&source)) {
     return TakeFromVersion(services, *from, version);
+  }
+  if (const auto* from = std::get_if<spec::LoggedModelSource>(&source)) {
+    return TakeFromLoggedModel(services, *from, version);
   }
   if (const auto* from = std::get_if<spec::RunSource>(&source)) {
     return TakeFromRun(services, *from, version);
@@ -103,6 +146,17 @@ Status ResolveSource(Services& services, store::NewModelVersion* version) {
   if (!spec::IsModelsAddress(version->source)) return {};
   return CannotFetch(Code::kInvalidParameterValue, version->source,
                      "it must be models:/<name>/<version> or models:/<model id>.");
+}
+
+Status TellLoggedModel(Services& services, const store::ModelVersion& version) {
+  if (version.logged_model_id.empty()) return {};
+  ROOST_ASSIGN(const store::LoggedModel model, FindLoggedModel(services, version.logged_model_id));
+  const auto known = model.tags.find(kVersionsTag);
+  Answer versions =
+      known == model.tags.end() ? Answer::array() : Answer::parse(known->second, nullptr, false);
+  if (!versions.is_array()) versions = Answer::array();
+  versions.push_back({{"name", version.name}, {"version", version.version}});
+  return services.store.logged_models().SetTags(model.id, {{kVersionsTag, versions.dump()}});
 }
 
 }  // namespace roost::api::mlflow

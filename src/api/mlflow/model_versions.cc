@@ -37,6 +37,7 @@ Result<Answer> CreateModelVersion(Call& call) {
   ROOST_TRY(ResolveSource(call.services, &version));
   ROOST_ASSIGN(const auto registered,
                OfModel(version.name, call.store().models().Register(version)));
+  ROOST_TRY(TellLoggedModel(call.services, registered.version));
   return VersionAnswer(registered.version);
 }
 
@@ -49,8 +50,9 @@ Result<Answer> GetModelVersion(Call& call) {
 Result<Answer> UpdateModelVersion(Call& call) {
   ROOST_ASSIGN(const VersionRef ref, RequireVersionRef(call.message));
   ROOST_ASSIGN(const std::string description, call.message.TextOr("description", ""));
-  ROOST_TRY(OfVersion(ref, call.store().models().Update(ref.name, ref.version, description, {})));
-  ROOST_ASSIGN(const store::ModelVersion version, FindVersion(call, ref));
+  ROOST_ASSIGN(
+      const store::ModelVersion version,
+      OfVersion(ref, call.store().models().DescribeVersion(ref.name, ref.version, description)));
   return VersionAnswer(version);
 }
 

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "api/mlflow/logged_model_objects.h"
 #include "api/mlflow/run_tags.h"
+#include "spec/mlflow_run_search.h"
 
 namespace roost::api::mlflow {
 namespace {
@@ -17,28 +19,6 @@ std::string DefaultLocation(ExperimentId experiment) {
 }
 
 }  // namespace
-
-std::string_view StatusOf(RunState state) {
-  switch (state) {
-    case RunState::kNotStarted:
-    case RunState::kQueued:
-    case RunState::kStarting:
-    case RunState::kProvisioning:
-      return "SCHEDULED";
-    case RunState::kPreparing:
-    case RunState::kRunning:
-    case RunState::kFinalizing:
-    case RunState::kCancelRequested:
-      return "RUNNING";
-    case RunState::kCompleted:
-      return "FINISHED";
-    case RunState::kFailed:
-      return "FAILED";
-    case RunState::kCanceled:
-      return "KILLED";
-  }
-  return "RUNNING";
-}
 
 std::optional<RunState> StateOf(std::string_view status) {
   if (status == "RUNNING") return RunState::kRunning;
@@ -108,7 +88,7 @@ Answer RunInfo(const store::Run& run) {
       {"experiment_id", std::to_string(run.experiment.value())},
       {"run_name", run.display_name},
       {"user_id", run.user_id.empty() ? run.submitter : run.user_id},
-      {"status", StatusOf(run.state)},
+      {"status", spec::MlflowStatus(run.state)},
       {"start_time", Milliseconds(run.started_at != 0 ? run.started_at : run.created_at)}};
   if (run.ended_at != 0) info["end_time"] = Milliseconds(run.ended_at);
   info["artifact_uri"] = ArtifactUriOf(run);
@@ -138,6 +118,7 @@ Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<sto
   for (const store::Run& run : runs) keys.push_back(run.key);
   ROOST_ASSIGN(const auto metrics, services.store.metrics().Summaries(keys));
   ROOST_ASSIGN(const auto params, services.store.runs().Params(keys));
+  ROOST_ASSIGN(const auto links, services.store.run_inputs().Of(keys));
   std::vector<Answer> objects;
   objects.reserve(runs.size());
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -151,8 +132,10 @@ Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<sto
     if (!last.empty()) data["metrics"] = std::move(last);
     if (!params[i].empty()) data["params"] = PairList(params[i]);
     data["tags"] = PairList(TagsOf(runs[i]));
-    objects.push_back(
-        {{"info", RunInfo(runs[i])}, {"data", std::move(data)}, {"inputs", Answer::object()}});
+    objects.push_back({{"info", RunInfo(runs[i])},
+                       {"data", std::move(data)},
+                       {"inputs", InputsObject(links[i])},
+                       {"outputs", OutputsObject(links[i])}});
   }
   return objects;
 }

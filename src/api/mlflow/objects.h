@@ -11,8 +11,7 @@ namespace roost::api::mlflow {
 
 // Roost's rows in MLflow's words.
 
-// RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
-std::string_view StatusOf(spec::RunState state);
+// Of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED: see spec::MlflowStatus.
 std::optional<spec::RunState> StateOf(std::string_view status);
 // "active" or "deleted"; what is archived is active.
 std::string_view StageOf(spec::Lifecycle lifecycle);

@@ -1,6 +1,8 @@
 // The model registry as MLflow's clients see it; tests/mlflow_clients/test_registry.py asks more,
 // with the real client.
 #include "api/api_test_support.h"
+#include "store/blobs.h"
+#include "store/logged_models.h"
 
 namespace roost::api {
 namespace {
@@ -57,8 +59,8 @@ TEST_F(MlflowRegistryTest, AVersionPinsTheFilesOfItsRun) {
     EXPECT_EQ(made.status, 200) << made.body;
     std::vector<std::string> paths;
     const std::string version = made.Json()["model_version"].value("version", "");
-    for (const auto& file :
-         Get("/api/v1/models/net/versions/" + version + "/files").Json()["items"]) {
+    const auto listed = Get("/api/v1/models/net/versions/" + version + "/files").Json();
+    for (const auto& file : listed["items"]) {
       paths.push_back(file.value("path", ""));
     }
     return paths;
@@ -72,8 +74,41 @@ TEST_F(MlflowRegistryTest, AVersionPinsTheFilesOfItsRun) {
   EXPECT_TRUE(files_of("runs:/" + run + "/mod").empty());
   EXPECT_TRUE(files_of("runs:/of-nobody/model").empty());
 
-  EXPECT_EQ(Call("DELETE", "/api/v1/runs/" + run).status, 204);
+  EXPECT_EQ(Call("DELETE", "/api/v1/runs/" + run).status, 200);
   EXPECT_EQ(Get("/api/v1/models/net/versions/1/files/MLmodel").body, "model/MLmodel");
+}
+
+TEST_F(MlflowRegistryTest, AVersionOfALoggedModelPinsItsFiles) {
+  const std::string run = Track();
+  const auto model = store->logged_models().Create(
+      {.experiment = ExperimentId(0), .name = "logged", .source_run_id = run});
+  ASSERT_TRUE(model) << model.error().message;
+  const auto blob = store->blobs().Put("flavors: {}");
+  ASSERT_TRUE(blob);
+  ASSERT_TRUE(store->logged_models().AddFile(model->id, {"MLmodel", blob->digest, blob->size, 1}));
+  ASSERT_EQ(Mlflow("POST", "registered-models/create", R"({"name": "net"})").status, 200);
+  const auto create = [&](const std::string& source, const std::string& more = "") {
+    return Mlflow("POST", "model-versions/create",
+                  R"({"name": "net", "source": ")" + source + "\"" + more + "}");
+  };
+  const Answer made = create("models:/" + model->id, R"(, "model_id": ")" + model->id + "\"");
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(made.Json()["model_version"]["run_id"], run);
+  EXPECT_EQ(made.Json()["model_version"]["source"], "models:/" + model->id);
+  const std::string place = "mlflow-artifacts:/0/models/" + model->id + "/artifacts";
+  EXPECT_EQ(
+      Mlflow("GET", "model-versions/get-download-uri?name=net&version=1").Json()["artifact_uri"],
+      place);
+  EXPECT_EQ(Get("/api/v1/models/net/versions/1/files/MLmodel").body, "flavors: {}");
+  EXPECT_EQ(create(place).status, 200);
+  EXPECT_EQ(Get("/api/v1/models/net/versions/2/files/MLmodel").body, "flavors: {}");
+  EXPECT_EQ(store->logged_models().Get(model->id)->tags["mlflow.modelVersions"],
+            R"([{"name":"net","version":1}])");
+
+  ExpectError(create("models:/m-of-nobody"), 404, "RESOURCE_DOES_NOT_EXIST",
+              "Unable to fetch model from model URI source artifact location");
+  ExpectError(create("s3://b/x", R"(, "model_id": "m-of-nobody")"), 404, "RESOURCE_DOES_NOT_EXIST",
+              "Logged model with ID 'm-of-nobody' not found.");
 }
 
 TEST_F(MlflowRegistryTest, AFolderOfTheMachineIsTakenFromTheRunThatHasIt) {

@@ -49,6 +49,8 @@ void AddTracking(Table& table) {
   table.Call(kPost, "experiments/create", Serve<CreateExperiment>);
   table.Call(kGet, "experiments/get", Serve<GetExperiment>);
   table.Call(kGet, "experiments/get-by-name", Serve<GetExperimentByName>);
+  table.Call(kPost, "experiments/search", Serve<SearchExperiments>);
+  table.Call(kGet, "experiments/search", Serve<SearchExperiments>);
   table.Call(kPost, "experiments/delete", Serve<DeleteExperiment>);
   table.Call(kPost, "experiments/restore", Serve<RestoreExperiment>);
   table.Call(kPost, "experiments/update", Serve<UpdateExperiment>);
@@ -57,6 +59,7 @@ void AddTracking(Table& table) {
 
   table.Call(kPost, "runs/create", Serve<CreateRun>);
   table.Call(kGet, "runs/get", Serve<GetRun>);
+  table.Call(kPost, "runs/search", Serve<SearchRuns>);
   table.Call(kPost, "runs/update", Serve<UpdateRun>);
   table.Call(kPost, "runs/delete", Serve<DeleteRun>);
   table.Call(kPost, "runs/restore", Serve<RestoreRun>);
@@ -98,6 +101,52 @@ void AddRegistry(Table& table) {
   table.Call(kDelete, "model-versions/delete-tag", Serve<DeleteModelVersionTag>);
 }
 
+void AddLoggedModels(Table& table) {
+  table.Call(kPost, "logged-models", Serve<CreateLoggedModel>);
+  table.Call(kPost, "logged-models/search", Serve<SearchLoggedModels>);
+  table.Call(kGet, "logged-models/{model_id}", Serve<GetLoggedModel>);
+  table.Call(kPatch, "logged-models/{model_id}", Serve<FinalizeLoggedModel>);
+  table.Call(kDelete, "logged-models/{model_id}", Serve<DeleteLoggedModel>);
+  table.Call(kPatch, "logged-models/{model_id}/tags", Serve<SetLoggedModelTags>);
+  table.Call(kDelete, "logged-models/{model_id}/tags/{tag}", Serve<DeleteLoggedModelTag>);
+  table.Call(kPost, "logged-models/{model_id}/params", Serve<LogLoggedModelParams>);
+  table.Call(kGet, "logged-models/{model_id}/artifacts/directories",
+             Serve<ListLoggedModelArtifacts>);
+  table.Add(kGet, "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files").blocking =
+      GetLoggedModelArtifact;
+
+  table.Call(kPost, "runs/log-inputs", Serve<LogInputs>);
+  table.Call(kPost, "runs/outputs", Serve<LogOutputs>);
+  table.Call(kPost, "runs/log-model", Serve<LogModel>);
+  table.Add(kPost, "/ajax-api/2.0/mlflow/experiments/search-datasets").blocking =
+      Serve<SearchDatasets>;
+}
+
+void AddArtifacts(Table& table) {
+  table.Call(kGet, "artifacts/list", Serve<ListArtifacts>);
+  table.Call(kPost, "artifacts/presigned-upload-url", Serve<CreatePresignedUploadUrl>);
+  table.Add(kGet, "/get-artifact").blocking = GetRunArtifact;
+  table.Add(kGet, "/model-versions/get-artifact").blocking = GetModelVersionArtifact;
+  table.Add(kPost, "/ajax-api/2.0/mlflow/upload-artifact").upload = UploadRunArtifact;
+
+  for (const std::string prefix :
+       {"/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/"}) {
+    table.Add(kGet, prefix + "artifacts").blocking = Serve<ListProxiedArtifacts>;
+    table.Add(kGet, prefix + "artifacts/{path...}").blocking = GetArtifact;
+    table.Add(kPut, prefix + "artifacts/{path...}").upload = PutArtifact;
+    table.Add(kDelete, prefix + "artifacts/{path...}").blocking = Serve<DeleteArtifact>;
+    table.Add(kPost, prefix + "mpu/create/{path...}").blocking = Serve<CreateMultipartUpload>;
+    Route& complete = table.Add(kPost, prefix + "mpu/complete/{path...}");
+    complete.blocking = Serve<CompleteMultipartUpload>;
+    complete.slow = true;  // copies all parts
+    table.Add(kPost, prefix + "mpu/abort/{path...}").blocking = Serve<AbortMultipartUpload>;
+    table.Add(kGet, prefix + "presigned/{path...}").blocking = Serve<GetPresignedDownload>;
+  }
+  // The upload's id is what shows that a part may come.
+  table.Add(kPut, "/api/2.0/mlflow-artifacts/mpu/part/{upload_id}/{number}", Access::kPublic)
+      .upload = PutUploadPart;
+}
+
 void AddPlain(Table& table) {
   table.Add(kGet, "/health", Access::kPublic).blocking = GetHealth;
   table.Add(kGet, "/version", Access::kPublic).blocking = GetVersion;
@@ -111,6 +160,8 @@ std::vector<Route> MakeRoutes() {
   Table table;
   AddTracking(table);
   AddRegistry(table);
+  AddLoggedModels(table);
+  AddArtifacts(table);
   AddPlain(table);
   return table.Take();
 }

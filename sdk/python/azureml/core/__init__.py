@@ -56,12 +56,9 @@ def __getattr__(name: str) -> Any:
         return found
     if name in _SUBMODULES:
         return importlib.import_module(f"azureml.core.{name}")
-    from azureml.core._not_here import CORE
+    from azureml.core._not_here import CORE, no_such_name
 
-    if name in CORE:
-        # Not an AttributeError, of which `from azureml.core import X` would keep the name alone.
-        raise ImportError(f"azureml.core.{name} is not here: {CORE[name]}.")
-    raise AttributeError(f"module 'azureml.core' has no attribute '{name}'")
+    raise no_such_name(__name__, name, CORE)
 
 
 def __dir__() -> list[str]:

@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 _LAST_LINES = 20
 
 
+class _NotServed(UserErrorException, KeyError):
+    """Also a KeyError, so that ``in`` and ``get`` see a name that is not there."""
+
+
 class Environments(Mapping[str, Environment]):
     """All of a workspace by name, each fetched when it is looked at. Curated names that the server cannot serve are left out."""
 
     def __init__(self, workspace: Workspace):
         self._workspace = workspace
-        self._names = [row["name"] for row in workspace._list("/environments") if row.get("definition", row)]
+        rows = workspace._list("/environments")
+        self._names = [row["name"] for row in rows if row.get("definition", row)]
+        self._unserved = {row["name"] for row in rows}.difference(self._names)
         self._fetched: dict[str, Environment] = {}
 
     def __getitem__(self, name: str) -> Environment:
+        if name in self._unserved:
+            raise _NotServed(_said_not_served(_row(self._workspace, name, None)))
         if name not in self._names:
             raise KeyError(name)
         if name not in self._fetched:
@@ -47,12 +55,16 @@ class Environments(Mapping[str, Environment]):
 def get(workspace: Workspace, name: str, version: str | int | None) -> Environment:
     row = _row(workspace, name, version)
     if not row.get("definition"):  # a curated name that this server cannot serve
-        raise UserErrorException(f"Environment '{name}' cannot be used here: {row.get('description') or 'the server has no definition of it'}")
+        raise UserErrorException(_said_not_served(row))
     made = Environment(row["name"])
     wire.from_definition(made, row["definition"])
     made.version = row["version"]
     made._known = wire.known(made)
     return made
+
+
+def _said_not_served(row: dict) -> str:
+    return f"Environment '{row['name']}' cannot be used here: {row.get('description') or 'the server has no definition of it'}"
 
 
 def register(workspace: Workspace, environment: Environment) -> Environment:

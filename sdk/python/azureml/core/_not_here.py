@@ -97,6 +97,7 @@ FILE_DATASET = {
 }
 CONSUMPTION = {"as_hdfs": "there is no HDFS; use as_mount or as_download"}
 OUTPUT = {"read_delimited_files": TABULAR, "read_parquet_files": TABULAR}
+DATASET_FACTORY = {"DataType": TABULAR}
 DATA = {
     "DataType": TABULAR,
     "HDFSOutputDatasetConfig": "there is no HDFS; use OutputFileDatasetConfig",
@@ -109,6 +110,36 @@ CORE = {
     "LinkedService": "there are no linked services",
     "PrivateEndPoint": _NETWORK,
 }
+
+
+# Names of submodules.
+RUNCONFIG = {
+    "ApplicationEndpointConfiguration": "nobody logs in to a run; read its log, and its files with Run.download_file",
+    "EnvironmentDefinition": "it is the old name of azureml.core.Environment; use that",
+    "HdiConfiguration": _SPARK,
+    "ParallelTaskConfiguration": "a run is one task; submit one run for each, also as children with Run.submit_child",
+    "SparkConfiguration": _SPARK,
+}
+ENVIRONMENT_MODULE = {
+    "DockerBuildContext": "a build is given a Dockerfile alone; use Environment.from_dockerfile",
+    "DockerImagePlatform": "images are those of the server's own system and processor",
+    "EnvironmentReference": "use the environment itself: Environment.get(workspace, name, version)",
+    "RSection": ENVIRONMENT["r"],
+    "SparkSection": _SPARK,
+}
+COMPUTE_MODULE = {
+    "ComputeTargetAttachConfiguration": _ATTACHED,
+    "ComputeTargetUpdateConfiguration": "AmlCompute.update takes the settings themselves",
+}
+COMPUTE_TARGET = dict.fromkeys(["is_compute_target_prepared", "prepare_compute_target"], "environments are prepared by the submit; Environment.build does it before")
+
+
+def no_such_name(module: str, name: str, reasons: dict[str, str]) -> Exception:
+    """What a module's ``__getattr__`` raises. For a known name it is no AttributeError, of which `from module import X` would keep the
+    name alone."""
+    if name in reasons:
+        return ImportError(f"{module}.{name} is not here: {reasons[name]}.")
+    return AttributeError(f"module '{module}' has no attribute '{name}'")
 
 
 def not_here(what: str, why: str) -> NotHereError:

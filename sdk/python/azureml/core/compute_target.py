@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from azureml.core import _not_here
 from azureml.exceptions import ComputeTargetException
 
 __all__ = ["AbstractComputeTarget", "ComputeTargetException", "LocalTarget"]
@@ -23,3 +26,7 @@ class AbstractComputeTarget:
 class LocalTarget(AbstractComputeTarget):
     def __init__(self) -> None:
         super().__init__("local", "local")
+
+
+def __getattr__(name: str) -> Any:
+    raise _not_here.no_such_name(__name__, name, _not_here.COMPUTE_TARGET)

@@ -306,3 +306,7 @@ def _take(section: Any, values: dict[str, Any]) -> None:
         if name not in known:
             raise UserErrorException(f"{type(section).__name__} has no setting '{name}'; it has {', '.join(known)}")
         setattr(section, name, value)
+
+
+def __getattr__(name: str) -> Any:
+    raise _not_here.no_such_name(__name__, name, _not_here.ENVIRONMENT_MODULE)

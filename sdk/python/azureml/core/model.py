@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
 
 
+_DATASET = "roost.dataset."  # with a scenario: the property that has the ids of a model's datasets
+
+
 class _MissingModel(WebserviceException, ModelNotFoundException):
     """By Azure ML's tradition a missing model is an error of web services; scripts may catch either name."""
 
@@ -104,10 +107,11 @@ class Model(_not_here.KnownMissing):
     def list(workspace: Workspace, name: str | None = None, tags: Any = None, properties: Any = None, run_id: str | None = None,
              latest: bool = False, dataset_id: str | None = None, expand: bool = True, page_count: int = 255,
              model_framework: str | None = None) -> List[Model]:  # fmt: skip
-        """Newest first; with ``latest`` only the newest version of each name."""
-        if dataset_id is not None:
-            raise _not_here.not_here("Model.list(dataset_id=...)", "models are not registered with datasets; Run.input_datasets tells what the run of a model read")
+        """Newest first; with ``latest`` only the newest version of each name; with ``dataset_id`` those that were registered with it
+        (``datasets``)."""
         rows = _rows(workspace, name, tags, properties, run_id, model_framework)
+        if dataset_id is not None:
+            rows = [row for row in rows if dataset_id in _datasets_of(row)]
         if latest:
             newest: dict[str, dict] = {}
             for row in rows:
@@ -224,6 +228,11 @@ def _has(have: dict, wanted: Any) -> bool:
     return all(item in have if isinstance(item, str) else have.get(item[0]) == str(item[1]) for item in wanted)
 
 
+def _datasets_of(row: dict) -> set[str]:
+    """The ids that ``with_datasets`` has kept."""
+    return {each for name, value in row["properties"].items() if name.startswith(_DATASET) for each in value.split(",")}
+
+
 def with_datasets(client: Client, properties: dict[str, str] | None, datasets: Any) -> dict[str, str] | None:
     """``datasets`` are pairs of a scenario and a dataset; their ids are kept as properties."""
     if not datasets:
@@ -239,7 +248,7 @@ def with_datasets(client: Client, properties: dict[str, str] | None, datasets: A
         if not isinstance(dataset, (str, AbstractDataset)):
             raise UserErrorException(f"datasets: '{scenario}' must be of a dataset or its id, not of {type(dataset).__name__}")
         found = dataset if isinstance(dataset, str) else dataset._save(Workspace._from_client(client))["dataset_id"]
-        ids.setdefault(f"roost.dataset.{scenario}", []).append(found)
+        ids.setdefault(f"{_DATASET}{scenario}", []).append(found)
     warn(f"a model is not registered with datasets here: their ids are kept as the properties {', '.join(ids)}")
     return {**(properties or {}), **{name: ",".join(found) for name, found in ids.items()}}
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from azureml.core import _not_here
 from azureml.core import _runconfig_file
 from azureml.core._runconfig_data import (  # noqa: F401
     Data, DataLocation, DataPath, DataReferenceConfiguration, Dataset, GlobsOptions, OutputData, OutputOptions, RegistrationOptions, UploadOptions,
@@ -197,3 +198,7 @@ class RunConfiguration(Settings):
 
     def __repr__(self) -> str:
         return f"RunConfiguration(Target: {self.target},\nEnvironment: {self.environment.name})"
+
+
+def __getattr__(name: str) -> Any:
+    raise _not_here.no_such_name(__name__, name, _not_here.RUNCONFIG)

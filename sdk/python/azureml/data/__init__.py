@@ -20,11 +20,9 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(f"azureml.data.{_HOMES[name]}"), name)
         globals()[name] = found
         return found
-    from azureml.core._not_here import DATA
+    from azureml.core._not_here import DATA, no_such_name
 
-    if name in DATA:
-        raise ImportError(f"azureml.data.{name} is not here: {DATA[name]}.")
-    raise AttributeError(f"module 'azureml.data' has no attribute '{name}'")
+    raise no_such_name(__name__, name, DATA)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
+from azureml.core import _not_here
 from azureml.core._not_here import not_here
 from azureml.core._service import data_errors
 from azureml.data.datapath import DataPath, relative
@@ -129,3 +130,7 @@ def _places(path: Any) -> tuple[Workspace | None, list[dict]]:
         workspace = place[0].workspace
         paths.append({"datastore": place[0].name, "path": relative(place[1])})
     return workspace, paths
+
+
+def __getattr__(name: str) -> Any:
+    raise _not_here.no_such_name(__name__, name, _not_here.DATASET_FACTORY)

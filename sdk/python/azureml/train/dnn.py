@@ -6,6 +6,7 @@ import logging
 import re
 from typing import Any, List
 
+from azureml.core._not_here import no_such_name
 from azureml.core._warnings import warn
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.runconfig import MpiConfiguration
@@ -116,7 +117,4 @@ def _only_pytorch(job: Any, estimator_name: str) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ABSENT:
-        # Not an AttributeError, of which `from azureml.train.dnn import X` would keep the name alone.
-        raise ImportError(f"azureml.train.dnn.{name} is not here: {_ABSENT[name]}.")
-    raise AttributeError(f"module 'azureml.train.dnn' has no attribute '{name}'")
+    raise no_such_name(__name__, name, _ABSENT)

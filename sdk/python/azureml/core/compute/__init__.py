@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from azureml.core._not_here import no_such_name
 from azureml.core.compute.amlcompute import AmlCompute
 from azureml.core.compute.compute import ComputeTarget
 
@@ -19,7 +20,4 @@ _ABSENT = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ABSENT:
-        # Not an AttributeError, of which `from azureml.core.compute import X` would keep the name alone.
-        raise ImportError(f"azureml.core.compute.{name} is not here: {_ABSENT[name]}.")
-    raise AttributeError(f"module 'azureml.core.compute' has no attribute '{name}'")
+    raise no_such_name(__name__, name, _ABSENT)

@@ -150,3 +150,7 @@ def time_of(text: str | None) -> datetime | None:
 
 def text_of(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
+
+
+def __getattr__(name: str) -> Any:
+    raise _not_here.no_such_name(__name__, name, _not_here.COMPUTE_MODULE)

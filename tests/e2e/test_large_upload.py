@@ -1,0 +1,201 @@
+"""Large files: an upload that is cut off goes on inside of the file, and neither end's memory grows with its size."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from harness import BINARY, SDK
+
+MIB = 1 << 20
+SDK_UPLOAD = """
+import pathlib, sys
+from roost.client import Client
+from roost.data_upload import Source, upload
+url, token, file, target = sys.argv[1:]
+print(upload(Client(url, token), "workspaceblobstore", [Source(target, file, pathlib.Path(file).stat().st_size)], False, False))
+"""
+SDK_DOWNLOAD = """
+import sys
+from roost.client import Client
+from roost.data_files import fetch
+url, token, prefix, folder = sys.argv[1:]
+print(fetch(Client(url, token), "/datastores/workspaceblobstore/files", folder, False, False, prefix=prefix))
+"""
+
+
+class Proxy:
+    """Stands between client and server, counts what goes to the server, and cuts all connections each time that the count passes one of
+    ``cuts``."""
+
+    def __init__(self, port: int, cuts: list[int]):
+        self._port, self._cuts, self.sent = port, list(cuts), 0
+        self._lock = threading.Lock()  # guards sent and _cuts
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                client.close()
+                continue
+            threading.Thread(target=self._pass, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._pass, args=(server, client, False), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
+        try:
+            while piece := source.recv(64 << 10):
+                if counted and self._is_cut(len(piece)):
+                    break
+                target.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()  # with data in it that nobody reads: the other end notices at once
+
+    def _is_cut(self, count: int) -> bool:
+        with self._lock:
+            self.sent += count
+            if self._cuts and self.sent >= self._cuts[0]:
+                self._cuts.pop(0)
+                return True
+            return False
+
+    @property
+    def cuts_left(self) -> int:
+        with self._lock:
+            return len(self._cuts)
+
+    def stop(self) -> None:
+        self._listener.close()
+
+
+def large_file(path: pathlib.Path, size: int, mark: str) -> pathlib.Path:
+    """Sparse, so that it costs no disk here, with marks of its own near both ends."""
+    with open(path, "wb") as file:
+        file.write(mark.encode())
+        file.truncate(size)
+        file.seek(size - 100)
+        file.write(mark.encode())
+    return path
+
+
+def upload(client: str, url: str, token: str, file: pathlib.Path, folder: str, **options) -> subprocess.Popen:
+    if client == "command":
+        words = [BINARY, "data", "upload", str(file), "--to", folder, "--json"]
+    else:
+        words = [sys.executable, "-c", SDK_UPLOAD, url, token, str(file), f"{folder}/{file.name}"]
+    environment = {**os.environ, "ROOST_URL": url, "ROOST_TOKEN": token, "PYTHONPATH": str(SDK)}
+    return subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def is_stored(server, path: str, file: pathlib.Path) -> bool:
+    found = server.client.get("/datastores/workspaceblobstore/files", prefix=path)["items"]
+    b2sum = subprocess.run(["b2sum", "-l", "256", str(file)], capture_output=True, text=True, check=True).stdout.split()[0]
+    return [(each["size"], each["digest"]) for each in found] == [(file.stat().st_size, f"b2:{b2sum}")]
+
+
+@pytest.mark.parametrize("client", ["command", "sdk"])
+def test_a_file_that_was_cut_off_twice_is_gone_on_with_inside(server, tmp_path, client):
+    file = large_file(tmp_path / "large.bin", 100 * MIB, client)
+    proxy = Proxy(server.port, [40 * MIB, 70 * MIB])
+    done = upload(client, proxy.url, server.token, file, "in")
+    output, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, output + errors
+    assert proxy.cuts_left == 0
+    assert proxy.sent < 110 * MIB  # a file that begins anew after each cut would be 170
+    assert is_stored(server, "in/large.bin", file)
+    proxy.stop()
+
+
+@pytest.mark.parametrize("client", ["command", "sdk"])
+def test_a_file_is_gone_on_with_after_client_and_server_were_killed(server, tmp_path, client):
+    file = large_file(tmp_path / "large.bin", 100 * MIB, client)
+    proxy = Proxy(server.port, [])
+    killed = upload(client, proxy.url, server.token, file, "in")
+    while proxy.sent < 50 * MIB and killed.poll() is None:
+        time.sleep(0.001)
+    killed.kill()
+    killed.communicate()
+    assert not server.client.get("/datastores/workspaceblobstore/files", prefix="in/")["items"]
+    server.kill()
+    (part,) = (server.folder / "blobs" / "parts").iterdir()
+    there = part.stat().st_size
+    assert there > 30 * MIB
+    server.start()
+    counted = Proxy(server.port, [])
+    done = upload(client, counted.url, server.token, file, "in")
+    output, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, output + errors
+    assert counted.sent < file.stat().st_size - there + MIB
+    assert is_stored(server, "in/large.bin", file)
+    assert not list((server.folder / "blobs" / "parts").iterdir())
+    for each in (proxy, counted):
+        each.stop()
+
+
+def peak_of(pid: int) -> int:
+    """The most memory that the process ever had resident, in bytes."""
+    (line,) = [line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) << 10
+
+
+MEASURE = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+
+
+def run_and_measure(words: list[str], environment: dict) -> int:
+    """Gives the peak of the process's resident memory in bytes: by a small process between, since a child begins with what its parent has."""
+    done = subprocess.run([sys.executable, "-S", "-c", MEASURE, *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) << 10
+
+
+@pytest.mark.parametrize("size", [256 * MIB, pytest.param(10 << 30, marks=pytest.mark.slow)], ids=["256MiB", "10GiB"])
+def test_memory_does_not_grow_with_the_file(make_server, tmp_path, size):
+    server = make_server()
+    environment = {**os.environ, "ROOST_URL": server.url, "ROOST_TOKEN": server.token, "PYTHONPATH": str(SDK)}
+    clients = {
+        "command": lambda file: [BINARY, "data", "upload", str(file), "--to", "in"],
+        "sdk": lambda file: [sys.executable, "-c", SDK_UPLOAD, server.url, server.token, str(file), f"in/{file.name}"],
+    }
+    downloads = {
+        "command": lambda file: [BINARY, "data", "download", file.stem, "--to", str(tmp_path / "back")],
+        "sdk": lambda file: [sys.executable, "-c", SDK_DOWNLOAD, server.url, server.token, f"in/{file.name}", str(tmp_path / "back")],
+    }
+    baseline = {name: run_and_measure(words(large_file(tmp_path / f"small-{name}", 1000, name)), environment) for name, words in clients.items()}
+    before = peak_of(server.process.pid)
+    told = {"server before": before}
+    for name, words in clients.items():
+        file = large_file(tmp_path / f"{name}.bin", size, name)
+        told[f"{name} up"] = run_and_measure(words(file), environment)
+        assert is_stored(server, f"in/{file.name}", file)
+        server.roost("data", "register", name, f"workspaceblobstore:in/{file.name}")
+        told[f"{name} down"] = run_and_measure(downloads[name](file), environment)
+        for each in (tmp_path / "back").rglob("*.bin"):
+            assert each.stat().st_size == size
+            each.unlink()
+        assert told[f"{name} up"] < baseline[name] + 40 * MIB, told
+        assert told[f"{name} down"] < baseline[name] + 40 * MIB, told
+        file.unlink()
+        server.roost("data", "unregister", name)  # so that 10 GiB are there once at a time
+        server.client.call("DELETE", f"/datastores/workspaceblobstore/files/in/{file.name}")
+        server.roost("gc", "--grace", "0")
+    told["server after"] = peak_of(server.process.pid)
+    print({name: f"{count / MIB:.0f} MiB" for name, count in told.items()})
+    assert told["server after"] < before + 40 * MIB, told
