@@ -226,8 +226,8 @@ asio::awaitable<bool> Connection::Upload() {
   }
   auto finish = [&] {
     auto finished = (*sink)->Finish();
-    answer_ = finished ? std::move(*finished)
-                       : loop_.application.AnswerOf(request_, finished.error());
+    answer_ =
+        finished ? std::move(*finished) : loop_.application.AnswerOf(request_, finished.error());
   };
   co_await OnWorker(WorkerPool::Lane::kNormal, finish);
   co_return true;
