@@ -4,6 +4,7 @@
 #include "api/mlflow/objects.h"
 #include "engine/register.h"
 #include "spec/imported_run.h"
+#include "spec/text.h"
 #include "store/model_import.h"
 #include "store/run_import.h"
 
@@ -17,7 +18,8 @@ using spec::JsonReader;
 constexpr std::size_t kMostItems = 1000;
 constexpr std::size_t kMostFiles = 20'000;
 constexpr std::size_t kMaxText = 64 << 20;
-constexpr std::int64_t kMostTime = std::int64_t{1} << 62;
+// From 1970 to the end of 9999, which is what a time can be written as.
+constexpr Micros kLatestTime = 253'402'300'799'999'999;
 
 // The list `field` of the body, which holds nothing else.
 Result<Json> ReadItems(const Request& request, const std::string& field) {
@@ -44,7 +46,7 @@ Json ErrorJson(const Error& error) {
 Response Items(Json items) { return JsonResponse(200, {{"items", std::move(items)}}); }
 
 void ReadTime(JsonReader& reader, std::string_view field, Micros* to) {
-  reader.Integer(field, to, -kMostTime, kMostTime);
+  reader.Integer(field, to, 0, kLatestTime);
 }
 
 void ReadLongText(JsonReader& reader, std::string_view field, std::string* to) {
@@ -159,7 +161,8 @@ void ReadModelPoint(JsonReader& reader, store::LoggedModelPoint* point) {
   } else {
     reader.AddProblem("value", "must be a number or \"NaN\"");
   }
-  ReadTime(reader, "time", &point->time);
+  reader.Integer("time", &point->time, std::numeric_limits<std::int64_t>::min(),
+                 std::numeric_limits<std::int64_t>::max());
   reader.Integer("step", &point->step, std::numeric_limits<std::int64_t>::min() + 1,
                  std::numeric_limits<std::int64_t>::max());
   reader.String("dataset_name", &point->dataset_name);
@@ -264,6 +267,9 @@ Result<ReadModelItem> ReadModel(const Json& json, const std::string& path) {
   ReadModelItem item;
   store::ImportedModel& model = item.model;
   reader.String("name", &model.name, {.required = true, .may_be_empty = false});
+  if (spec::HasControlCharacters(model.name)) {
+    reader.AddProblem("name", "must have no control characters");
+  }
   ReadLongText(reader, "description", &model.description);
   reader.StringMap("tags", &model.tags);
   ReadAliases(reader, &model.aliases);

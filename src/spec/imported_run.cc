@@ -14,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxText = 64 << 20;
-constexpr std::int64_t kMostTime = std::int64_t{1} << 62;
+// From 1970 to the end of 9999, which is what a time can be written as.
+constexpr Micros kLatestTime = 253'402'300'799'999'999;
 // Hashed in pieces of about this size.
 constexpr std::size_t kBufferBytes = 64 << 10;
 
@@ -206,8 +207,8 @@ Result<ImportedRun> ParseImportedRun(const Json& json, const std::string& path) 
   reader.String("description", &run.description, {.max_length = kMaxText});
   reader.String("parent_id", &run.parent_id, {.max_length = 256});
   reader.String("user_id", &run.user_id, {.max_length = kMaxText});
-  reader.Integer("started_at", &run.started_at, -kMostTime, kMostTime);
-  reader.Integer("ended_at", &run.ended_at, -kMostTime, kMostTime);
+  reader.Integer("started_at", &run.started_at, 0, kLatestTime);
+  reader.Integer("ended_at", &run.ended_at, 0, kLatestTime);
   reader.StringMap("tags", &run.tags);
   reader.StringMap("params", &run.params);
   reader.Objects("series", [&](JsonReader& item) { ReadSeries(item, &run.series.emplace_back()); });

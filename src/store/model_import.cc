@@ -24,6 +24,12 @@ Result<std::optional<std::int64_t>> FindLoggedModel(Connection& db, const std::s
 }
 
 Result<std::int64_t> InsertLoggedModel(WriteContext& context, const LoggedModel& model) {
+  ROOST_ASSIGN(Statement experiment, context.db.Prepare("SELECT 1 FROM experiments WHERE id = ?"));
+  ROOST_ASSIGN(const bool is_there, experiment.Bind(1, model.experiment.value()).Step());
+  if (!is_there) {
+    return Fail(ErrorCode::kNotFound, "There is no experiment with the id " +
+                                          std::to_string(model.experiment.value()) + ".");
+  }
   ROOST_ASSIGN(
       Statement insert,
       context.db.Prepare("INSERT INTO logged_models(id, experiment, name, status, status_message, "

@@ -17,10 +17,6 @@ constexpr const char* kMeta = "meta.yaml";
 constexpr const char* kDeletedVersion = "Deleted_Internal";
 constexpr const char* kModelsFolder = "models";
 
-std::string PlainText(std::string text) {
-  return IsValidUtf8(text) ? std::move(text) : ToValidUtf8(text);
-}
-
 // One YAML mapping of plain values.
 class Meta {
  public:
@@ -37,7 +33,7 @@ class Meta {
 
   std::string Text(const char* field) const {
     const YAML::Node value = node_[field];
-    return value && value.IsScalar() ? PlainText(value.Scalar()) : "";
+    return value && value.IsScalar() ? CleanText(value.Scalar()) : "";
   }
   std::int64_t Int(const char* field) const {
     const std::string text = Text(field);
@@ -45,20 +41,18 @@ class Meta {
     std::from_chars(text.data(), text.data() + text.size(), number);
     return number;
   }
-  Micros Time(const char* field) const {
-    return Text(field).empty() ? 0 : FromMilliseconds(Int(field));
-  }
+  Micros Time(const char* field) const { return Text(field).empty() ? 0 : DateOf(Int(field)); }
   std::optional<std::string> OptionalText(const char* field) const {
     const YAML::Node value = node_[field];
     if (!value || !value.IsScalar()) return std::nullopt;
-    return PlainText(value.Scalar());
+    return CleanText(value.Scalar());
   }
   std::map<std::string, std::string> Map(const char* field) const {
     std::map<std::string, std::string> pairs;
     const YAML::Node value = node_[field];
     if (!value || !value.IsMap()) return pairs;
     for (const auto& pair : value) {
-      pairs.emplace(PlainText(pair.first.Scalar()), PlainText(pair.second.Scalar()));
+      pairs.emplace(CleanText(pair.first.Scalar()), CleanText(pair.second.Scalar()));
     }
     return pairs;
   }
@@ -91,7 +85,7 @@ Result<std::map<std::string, std::string>> ReadPairs(const fs::path& folder) {
   ROOST_ASSIGN(const auto files, ListTree(folder));
   for (const TreeEntry& file : files) {
     ROOST_ASSIGN(std::string text, ReadFile(folder / file.path));
-    pairs.emplace(PlainText(file.path), PlainText(std::move(text)));
+    pairs.emplace(CleanText(file.path), CleanText(std::move(text)));
   }
   return pairs;
 }
@@ -210,7 +204,7 @@ class FolderSource : public Source {
       if (!Exists(folder)) continue;
       ROOST_ASSIGN(const auto files, ListTree(folder));
       for (const TreeEntry& file : files) {
-        spec::ImportedSeries series{PlainText(file.path), 0, {}};
+        spec::ImportedSeries series{CleanText(file.path), 0, {}};
         const fs::path path = folder / file.path;
         ROOST_TRY(EachLine(path, [&](std::string_view line) -> Status {
           ROOST_ASSIGN(series.points.emplace_back(), ReadPoint(Words(line), path, line));
@@ -340,7 +334,7 @@ class FolderSource : public Source {
         const auto words = Words(line);
         if (words.size() < 4) return Fail(BadLine(path, line));
         ModelPoint point;
-        point.name = PlainText(file.path);
+        point.name = CleanText(file.path);
         ROOST_ASSIGN(point.point, ReadPoint(words, path, line));
         point.run_id = words[3];
         if (words.size() >= 6) {
@@ -348,7 +342,7 @@ class FolderSource : public Source {
           point.dataset_digest = words.back();
           const char* const begin = words[4].data();
           point.dataset_name =
-              PlainText({begin, static_cast<std::size_t>(words.back().data() - begin - 1)});
+              CleanText({begin, static_cast<std::size_t>(words.back().data() - begin - 1)});
         }
         points->push_back(std::move(point));
         return {};

@@ -31,7 +31,7 @@ constexpr std::size_t kBulkRuns = 100;
 std::string Text(const json& object, const char* field) {
   const auto found = object.find(field);
   if (found == object.end()) return "";
-  if (found->is_string()) return found->get<std::string>();
+  if (found->is_string()) return CleanText(found->get<std::string>());
   return found->is_number_integer() ? found->dump() : "";
 }
 
@@ -48,9 +48,7 @@ std::int64_t Int(const json& object, const char* field) {
 }
 
 Micros Time(const json& object, const char* field) {
-  return object.contains(field) && !object.at(field).is_null()
-             ? FromMilliseconds(Int(object, field))
-             : 0;
+  return object.contains(field) && !object.at(field).is_null() ? DateOf(Int(object, field)) : 0;
 }
 
 double Number(const json& value) {
@@ -62,7 +60,7 @@ double Number(const json& value) {
 }
 
 spec::MetricPoint PointOf(const json& metric) {
-  return {Int(metric, "step"), Time(metric, "timestamp"),
+  return {Int(metric, "step"), FromMilliseconds(Int(metric, "timestamp")),
           Number(metric.contains("value") ? metric.at("value") : json(0.0))};
 }
 

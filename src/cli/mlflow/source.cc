@@ -65,6 +65,19 @@ Micros FromMilliseconds(std::int64_t milliseconds) {
   return std::clamp(milliseconds, -kMost, kMost) * kMillisecond;
 }
 
+Micros DateOf(std::int64_t milliseconds) {
+  constexpr Micros kLatest = 253'402'300'799'999'000;
+  return std::clamp(FromMilliseconds(milliseconds), Micros{1}, kLatest);
+}
+
+std::string CleanText(std::string text) {
+  if (!IsValidUtf8(text)) text = ToValidUtf8(text);
+  for (std::size_t nul = text.find('\0'); nul != std::string::npos; nul = text.find('\0', nul)) {
+    text.replace(nul, 1, "\uFFFD");
+  }
+  return text;
+}
+
 std::optional<spec::RunState> StateOf(std::string_view status) {
   if (status == "RUNNING") return spec::RunState::kRunning;
   if (status == "SCHEDULED") return spec::RunState::kNotStarted;

@@ -157,6 +157,10 @@ std::unique_ptr<Source> OpenServerSource(ServerAddress address);
 
 // Milliseconds of MLflow; never 0, which stands for "not known".
 Micros FromMilliseconds(std::int64_t milliseconds);
+// The same for what is shown as a date: from 1970 to the end of 9999.
+Micros DateOf(std::int64_t milliseconds);
+// Valid UTF-8 without NUL, which no text here has.
+std::string CleanText(std::string text);
 std::optional<spec::RunState> StateOf(std::string_view status);  // "FINISHED"
 // Takes what Roost keeps as fields out of the tags.
 void TakeRunTags(std::map<std::string, std::string> tags, spec::ImportedRun* run);

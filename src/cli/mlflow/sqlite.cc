@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "base/strings.h"
+#include "cli/mlflow/source.h"
 
 namespace roost::cli::mlflow {
 namespace {
@@ -60,7 +60,7 @@ std::string Query::Text(int column) const {
   if (bytes == nullptr) return "";
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
   const std::string_view text(reinterpret_cast<const char*>(bytes), size);
-  return IsValidUtf8(text) ? std::string(text) : ToValidUtf8(text);
+  return CleanText(std::string(text));
 }
 std::int64_t Query::Int(int column) const { return sqlite3_column_int64(statement_, column); }
 double Query::Real(int column) const { return sqlite3_column_double(statement_, column); }

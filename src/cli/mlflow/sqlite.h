@@ -30,7 +30,7 @@ class Query {
   Status Run();         // to the end, ready for the next bindings
   void Reset();
 
-  // Texts are made valid UTF-8; NULL is "" and 0.
+  // Texts are made clean (CleanText); NULL is "" and 0.
   std::string Text(int column) const;
   std::int64_t Int(int column) const;
   double Real(int column) const;

@@ -26,7 +26,7 @@ std::string ModelStatus(std::int64_t status) {
 }
 
 Micros TimeAt(const Query& row, int column) {
-  return row.IsNull(column) ? 0 : FromMilliseconds(row.Int(column));
+  return row.IsNull(column) ? 0 : DateOf(row.Int(column));
 }
 
 class SqliteSource : public Source {
