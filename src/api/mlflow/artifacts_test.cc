@@ -103,7 +103,9 @@ TEST_F(RunTokenTest, ErrorsOfUploadsAreInMlflowsForm) {
 TEST_F(RunTokenTest, ALiveLogIsAmongTheFilesOfItsRun) {
   AppendTo(LogFile(run), "hello\n");
   const Answer list = Get("/api/2.0/mlflow/artifacts/list?run_id=" + run);
-  EXPECT_THAT(list.body, HasSubstr(R"({"path":"azureml-logs","is_dir":true})"));
+  EXPECT_EQ(list.Json()["files"],
+            nlohmann::json::parse(R"([{"path": "azureml-logs", "is_dir": true}])"))
+      << list.body;
   const Answer log = Get("/get-artifact?run_id=" + run + "&path=" + spec::kDriverLog);
   EXPECT_EQ(log.status, 200);
   EXPECT_EQ(log.body, "hello\n");
