@@ -22,9 +22,9 @@ class RunInputs;
 // An experiment of another server; one of the same name here is the same.
 struct ImportedExperiment {
   std::string name;
-  std::string description;
-  std::string artifact_location;  // empty: with this server
-  std::map<std::string, std::string> tags;
+  std::string description = {};
+  std::string artifact_location = {};  // empty: with this server
+  std::map<std::string, std::string> tags = {};
   bool deleted = false;
   Micros created_at = 0;
   Micros updated_at = 0;

@@ -18,7 +18,7 @@ constexpr Micros kStart = 1'600'000'000'000'000;
 
 class RunImportTest : public StoreFixture {
  protected:
-  RunImport& import() { return store().run_import(); }
+  RunImport& import() { return store->run_import(); }
 
   std::int64_t Experiment(const std::string& name = "vision", bool deleted = false) {
     const auto placed = import().AddExperiment({.name = name, .deleted = deleted});
@@ -56,7 +56,7 @@ TEST_F(RunImportTest, KeepsARunAsItWas) {
   run.models_out = {{"m-1", 3}};
   EXPECT_EQ(ROOST_VALUE(Add(run)), ImportOutcome::kCreated);
 
-  const RunRow kept = ROOST_VALUE(store().runs().Get(RunId("r1")));
+  const RunRow kept = ROOST_VALUE(store->runs().Get(RunId("r1")));
   EXPECT_EQ(kept.started_at, run.started_at);
   EXPECT_EQ(kept.ended_at, run.ended_at);
   EXPECT_EQ(kept.kind, spec::RunKind::kTracked);
@@ -125,10 +125,10 @@ TEST_F(RunImportTest, ParentsMayComeAfterTheirChildren) {
   ImportedRun child = NewRun("child");
   child.parent_id = "parent";
   EXPECT_OK(Add(child));
-  EXPECT_EQ(ROOST_VALUE(store().runs().Get(RunId("child"))).parent_id, "");
+  EXPECT_EQ(ROOST_VALUE(store->runs().Get(RunId("child"))).parent_id, "");
   EXPECT_EQ(Look("child")->digest, spec::DigestOfRun(child));
   EXPECT_OK(Add(NewRun("parent")));
-  const RunRow kept = ROOST_VALUE(store().runs().Get(RunId("child")));
+  const RunRow kept = ROOST_VALUE(store->runs().Get(RunId("child")));
   EXPECT_EQ(kept.parent_id, "parent");
   EXPECT_FALSE(kept.tags.contains(spec::kImportedParentTag));
   EXPECT_EQ(Look("child")->digest, spec::DigestOfRun(child));
@@ -149,8 +149,8 @@ TEST_F(RunImportTest, RunsOfADeletedExperimentComeBackWithIt) {
   run.deleted = true;
   EXPECT_OK(Add(run));
   EXPECT_OK(
-      store().experiments().SetLifecycle(ExperimentId(run.experiment), spec::Lifecycle::kActive));
-  EXPECT_EQ(ROOST_VALUE(store().runs().Get(RunId("r1"))).lifecycle, spec::Lifecycle::kActive);
+      store->experiments().SetLifecycle(ExperimentId(run.experiment), spec::Lifecycle::kActive));
+  EXPECT_EQ(ROOST_VALUE(store->runs().Get(RunId("r1"))).lifecycle, spec::Lifecycle::kActive);
 }
 
 TEST_F(RunImportTest, ARunThatWentOnIsFollowedUntilItIsOver) {
@@ -165,20 +165,23 @@ TEST_F(RunImportTest, ARunThatWentOnIsFollowedUntilItIsOver) {
   ImportedRun later = run;
   later.state = spec::RunState::kCompleted;
   EXPECT_OK(Add(later));
-  EXPECT_EQ(ROOST_VALUE(store().runs().Get(RunId("r1"))).state, spec::RunState::kFailed);
+  EXPECT_EQ(ROOST_VALUE(store->runs().Get(RunId("r1"))).state, spec::RunState::kFailed);
 }
 
 TEST_F(RunImportTest, WhatWasChangedHereStays) {
   EXPECT_OK(Add(NewRun("r1")));
-  const RunKey key = ROOST_VALUE(store().runs().Get(RunId("r1"))).key;
-  EXPECT_OK(store().runs().SetTags(key, {{"k", "mine"}}));
+  const RunKey key = ROOST_VALUE(store->runs().Get(RunId("r1"))).key;
+  EXPECT_OK(store->runs().SetTags(key, {{"k", "mine"}}));
   EXPECT_OK(Add(NewRun("r1")));
-  EXPECT_EQ(ROOST_VALUE(store().runs().Get(RunId("r1"))).tags.at("k"), "mine");
+  EXPECT_EQ(ROOST_VALUE(store->runs().Get(RunId("r1"))).tags.at("k"), "mine");
   EXPECT_NE(Look("r1")->digest, spec::DigestOfRun(NewRun("r1")));
 }
 
 TEST_F(RunImportTest, ARunOfThisServerTakesNothing) {
-  EXPECT_OK(store().runs().Create({.id = RunId("r1"), .experiment = ExperimentId(0)}));
+  store::NewRun launched;
+  launched.id = RunId("r1");
+  launched.experiment = ExperimentId(0);
+  EXPECT_OK(store->runs().Create(launched));
   EXPECT_ERROR(Add(NewRun("r1")), ErrorCode::kConflict, "launched by this server");
 }
 
@@ -194,7 +197,7 @@ TEST_F(RunImportTest, ExperimentsAreFoundByName) {
   EXPECT_EQ(again.experiment.id, first.experiment.id);
   EXPECT_EQ(again.experiment.tags.at("x"), "1");
   EXPECT_EQ(ROOST_VALUE(import().AddExperiment({.name = "Default"})).experiment.id.value(), 0);
-  EXPECT_OK(store().experiments().SetLifecycle(first.experiment.id, spec::Lifecycle::kDeleted));
+  EXPECT_OK(store->experiments().SetLifecycle(first.experiment.id, spec::Lifecycle::kDeleted));
   EXPECT_ERROR(import().AddExperiment({.name = "a"}), ErrorCode::kConflict, "is deleted here");
   EXPECT_OK(import().AddExperiment({.name = "a", .deleted = true}));
 }
@@ -207,7 +210,7 @@ TEST_F(RunImportTest, FilesWaitForTheirContents) {
   const std::vector<Artifact> files = {{"notes/a.txt", digest, 5, 0}};
   EXPECT_THAT(ROOST_VALUE(import().AddFiles("r1", files)).missing, ElementsAre(digest));
   EXPECT_EQ(Look("r1")->files, 0);
-  EXPECT_OK(store().blobs().Put("hello"));
+  EXPECT_OK(store->blobs().Put("hello"));
   EXPECT_EQ(ROOST_VALUE(import().AddFiles("r1", files)).added, 1);
   EXPECT_EQ(ROOST_VALUE(import().AddFiles("r1", files)).unchanged, 1);
   EXPECT_EQ(Look("r1")->files_digest, DigestOfFiles(files));
@@ -226,20 +229,20 @@ TEST_F(RunImportTest, LoggedModelsKeepTheirIdsAndPoints) {
   model.tags = {{"a", "b"}};
   model.metrics = {{"acc", 0.5, kStart, 1, "digits", "d1", "r1"},
                    {"acc", 0.6, kStart, 2, "", "", "r9"}};
-  const auto added = ROOST_VALUE(store().model_import().AddLoggedModel(model));
+  const auto added = ROOST_VALUE(store->model_import().AddLoggedModel(model));
   EXPECT_EQ(added.outcome, ImportOutcome::kCreated);
   EXPECT_EQ(added.points_left_out, 1);
-  const LoggedModel kept = ROOST_VALUE(store().logged_models().Get("m-1"));
+  const LoggedModel kept = ROOST_VALUE(store->logged_models().Get("m-1"));
   EXPECT_EQ(kept.created_at, kStart);
   EXPECT_EQ(kept.status, LoggedModelStatus::kReady);
   ASSERT_EQ(kept.metrics.size(), 1u);
   EXPECT_EQ(kept.metrics[0].dataset_name, "digits");
-  EXPECT_EQ(ROOST_VALUE(store().model_import().AddLoggedModel(model)).outcome,
+  EXPECT_EQ(ROOST_VALUE(store->model_import().AddLoggedModel(model)).outcome,
             ImportOutcome::kUnchanged);
 }
 
 TEST_F(RunImportTest, ModelsKeepTheirNumbersStagesAndAliases) {
-  const Digest digest = ROOST_VALUE(store().blobs().Put("weights")).digest;
+  const Digest digest = ROOST_VALUE(store->blobs().Put("weights")).digest;
   ImportedModel model{.name = "net",
                       .description = "The net.",
                       .tags = {{"t", "1"}},
@@ -256,25 +259,28 @@ TEST_F(RunImportTest, ModelsKeepTheirNumbersStagesAndAliases) {
   version.version.created_at = kStart;
   version.version.updated_at = kStart;
   model.versions = {version};
-  ModelImport& models = store().model_import();
+  ModelImport& models = store->model_import();
   EXPECT_EQ(ROOST_VALUE(models.AddModel(model, "tester")), ImportOutcome::kCreated);
   EXPECT_EQ(ROOST_VALUE(models.AddModel(model, "tester")), ImportOutcome::kUnchanged);
 
   // Its files came later.
   model.versions[0].files = {{"w.bin", digest, 7}};
   EXPECT_EQ(ROOST_VALUE(models.AddModel(model, "tester")), ImportOutcome::kChanged);
-  const ModelVersion kept = ROOST_VALUE(store().models().Get("net", 4));
+  const ModelVersion kept = ROOST_VALUE(store->models().Get("net", 4));
   EXPECT_EQ(kept.stage, spec::ModelStage::kProduction);
   EXPECT_EQ(kept.file_count, 1);
   EXPECT_THAT(kept.aliases, ElementsAre("champion"));
   EXPECT_EQ(kept.created_at, kStart);
-  EXPECT_EQ(ROOST_VALUE(store().models().GetModel("net")).description, "The net.");
+  EXPECT_EQ(ROOST_VALUE(store->models().GetModel("net")).description, "The net.");
 
   model.versions[0].version.source = "elsewhere";
   EXPECT_ERROR(models.AddModel(model, "tester"), ErrorCode::kConflict, "from another source");
   // The next version made here does not take an old number.
-  const auto next = ROOST_VALUE(
-      store().models().Register({.name = "net", .origin = Origin::kMlflow, .source = "x"}));
+  NewModelVersion another;
+  another.name = "net";
+  another.origin = Origin::kMlflow;
+  another.source = "x";
+  const auto next = ROOST_VALUE(store->models().Register(another));
   EXPECT_EQ(next.version.version, 5);
 }
 

@@ -18,11 +18,11 @@
 namespace roost::cli::mlflow {
 
 struct Experiment {
-  std::string id;  // in its source
-  std::string name;
-  std::string description;
-  std::string artifact_location;
-  std::map<std::string, std::string> tags;
+  std::string id = {};  // in its source
+  std::string name = {};
+  std::string description = {};
+  std::string artifact_location = {};
+  std::map<std::string, std::string> tags = {};
   bool deleted = false;
   Micros created_at = 0;
   Micros updated_at = 0;

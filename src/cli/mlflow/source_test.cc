@@ -195,7 +195,7 @@ TEST(FolderWriter, WritesWhatTheFolderReaderReads) {
                         .created_at = 5'000,
                         .updated_at = 6'000};
   ASSERT_TRUE(writer.Write(experiment));
-  Run run;
+  mlflow::Run run;
   run.run = ExampleRun();
   run.files = {Owner::Kind::kRun, run.run.id, "3", ""};
   ASSERT_TRUE(WriteText(writer.FilesOf(experiment, run.files) / "a.txt", "hello"));
@@ -247,7 +247,7 @@ TEST(FolderWriter, LeavesOutNamesThatNoFileCanHave) {
   const TempFolder folder;
   FolderWriter writer(folder.path() / "mlruns");
   ASSERT_TRUE(writer.Begin());
-  Run run;
+  mlflow::Run run;
   run.run = ExampleRun();
   run.run.params = {{"../../up", "1"}, {"lr", "0.1"}};
   ASSERT_TRUE(writer.Write(Experiment{.id = "3", .name = "x"}, run));
@@ -281,7 +281,7 @@ TEST(FolderSource, ReadsLinesOfOldReleasesAndNamesBadOnes) {
   EXPECT_EQ(runs[0].run.series[0].points[0], (spec::MetricPoint{0, 10'000, 0.5}));
 
   ASSERT_TRUE(WriteText(run / "metrics" / "bad", "10 0.5 1\nten 0.5 1\n"));
-  Run* const first = &runs[0];
+  mlflow::Run* const first = &runs[0];
   const Status read = (*source)->ReadPoints({&first, 1});
   ASSERT_FALSE(read);
   EXPECT_THAT(read.error().message, HasSubstr("'ten 0.5 1'"));
