@@ -110,7 +110,6 @@ ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);
 ROOST_HANDLER(GetDatasetFile);
-ROOST_HANDLER(GetDatasetArchive);
 // routes_environments.cc
 ROOST_HANDLER(ListEnvironments);
 ROOST_HANDLER(RegisterEnvironment);

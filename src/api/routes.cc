@@ -124,8 +124,6 @@ std::vector<Route> NativeRoutes() {
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}", kShared, {}, GetDatasetById),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files", kShared, {"after", "limit"},
            ListDatasetFiles),
-      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/archive", kShared, {"after", "limit"},
-           GetDatasetArchive),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kHead, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},
