@@ -198,6 +198,7 @@ class ServerSource : public Source {
 
   Status Runs(const Experiment& experiment,
               const std::function<Status(std::vector<Run>)>& take) override {
+    ROOST_ASSIGN(const bool has_models, HasModels(experiment));
     const json body = {{"experiment_ids", {experiment.id}},
                        {"run_view_type", "ALL"},
                        {"max_results", kRunsAtOnce},
@@ -205,7 +206,9 @@ class ServerSource : public Source {
     return EachPage("runs/search", body, [&](const json& page) -> Status {
       std::vector<Run> runs;
       for (const json& item : ListOf(page, "runs")) runs.push_back(ReadRun(item, experiment));
-      return runs.empty() ? Status() : take(std::move(runs));
+      if (runs.empty()) return {};
+      if (has_models) ROOST_TRY(ReadModelInputs(&runs));
+      return take(std::move(runs));
     });
   }
 
@@ -269,6 +272,8 @@ class ServerSource : public Source {
     return models;
   }
 
+  std::vector<std::string> Notes() const override { return notes_; }
+
   // They come through the server, wherever it keeps them.
   bool StaysThere(const std::string&) const override { return false; }
 
@@ -325,6 +330,30 @@ class ServerSource : public Source {
       token = Text(page, "next_page_token");
       if (token.empty()) return {};
     }
+  }
+
+  // Whether runs of the experiment may have models that went in.
+  Result<bool> HasModels(const Experiment& experiment) {
+    const auto page = main_.Post(kApi + std::string("logged-models/search"),
+                                 {{"experiment_ids", {experiment.id}}, {"max_results", 1}});
+    if (!page && page.error().code == ErrorCode::kNotFound) return false;  // before release 3
+    ROOST_TRY(page);
+    return !ListOf(*page, "models").empty();
+  }
+
+  // A search leaves them out.
+  Status ReadModelInputs(std::vector<Run>* runs) {
+    return SideBySide(runs->size(), [&](Connection& connection, std::size_t index) -> Status {
+      spec::ImportedRun& run = (*runs)[index].run;
+      if (!run.models_in.empty()) return {};
+      ROOST_ASSIGN(const json answer,
+                   connection.Get(kApi + std::string("runs/get"), {{"run_id", run.id}}));
+      if (!answer.contains("run") || !answer.at("run").contains("inputs")) return {};
+      for (const json& link : ListOf(answer.at("run").at("inputs"), "model_inputs")) {
+        run.models_in.push_back({Text(link, "model_id"), 0});
+      }
+      return {};
+    });
   }
 
   static FileList FilesOf(Connection& connection, const Owner& owner) {
@@ -493,7 +522,12 @@ class ServerSource : public Source {
   void Keep(Run* run, const std::string& name, std::vector<spec::MetricPoint> points) {
     SortHistory(&points);
     std::lock_guard lock(keep_);
-    if (!points.empty()) run->run.series.push_back({name, 0, std::move(points)});
+    if (!points.empty()) {
+      run->run.series.push_back({name, 0, std::move(points)});
+    } else {
+      notes_.push_back("run " + run->run.id + ": the server tells a last point of '" + name +
+                       "', but no history.");
+    }
   }
 
   static LoggedModel ReadLoggedModel(const json& item, const Experiment& experiment) {
@@ -571,7 +605,8 @@ class ServerSource : public Source {
   Connection main_;
   std::vector<std::unique_ptr<Connection>> others_;
   std::atomic<bool> has_bulk_ = true;
-  std::mutex keep_;  // guards the series of runs while histories come side by side
+  std::mutex keep_;  // guards the series of runs, and notes, while histories come side by side
+  std::vector<std::string> notes_;
 };
 
 }  // namespace
