@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "api/http_answer.h"
+#include "base/files.h"
 #include "base/log.h"
 
 namespace roost::api {
@@ -309,7 +310,7 @@ asio::awaitable<bool> Connection::WriteAnswer() {
 asio::awaitable<bool> Connection::WriteFile(StreamSource::FilePart part) {
   // Of its own: a connection that is cut meanwhile gives its number away.
   const Fd peer(::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0));
-  if (!peer) {
+  if (!peer.valid()) {
     gone_ = true;
     co_return false;
   }
