@@ -76,8 +76,6 @@ class ArchiveSource : public StreamSource {
       archive_write_set_options(archive_, "zip:compression-level=1,zip:hdrcharset=UTF-8");
     } else {
       archive_write_set_format_pax_restricted(archive_);
-    }
-    if (format_ == ArchiveFormat::kTarGz) {
       archive_write_add_filter_gzip(archive_);
       archive_write_set_options(archive_, "gzip:compression-level=1,gzip:!timestamp");
     }
@@ -134,18 +132,6 @@ class ArchiveSource : public StreamSource {
   bool closed_ = false;
 };
 
-std::string_view ContentTypeOf(ArchiveFormat format) {
-  switch (format) {
-    case ArchiveFormat::kZip:
-      return "application/zip";
-    case ArchiveFormat::kTar:
-      return "application/x-tar";
-    case ArchiveFormat::kTarGz:
-      return "application/gzip";
-  }
-  return "";
-}
-
 }  // namespace
 
 std::unique_ptr<StreamSource> MakeArchiveSource(ArchiveFormat format,
@@ -156,7 +142,7 @@ std::unique_ptr<StreamSource> MakeArchiveSource(ArchiveFormat format,
 Response AnswerArchive(ArchiveFormat format, const std::string& name,
                        std::vector<ArchiveEntry> entries) {
   Response response;
-  response.content_type = ContentTypeOf(format);
+  response.content_type = format == ArchiveFormat::kZip ? "application/zip" : "application/gzip";
   response.may_compress = false;
   std::string plain = name;
   for (char& c : plain) {

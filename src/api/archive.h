@@ -17,7 +17,7 @@ struct ArchiveEntry {
   Micros modified_at = 0;
 };
 
-enum class ArchiveFormat { kZip, kTar, kTarGz };
+enum class ArchiveFormat { kZip, kTarGz };
 
 // Streams an archive; it is never held in memory or on disk as a whole. A file that cannot be read
 // any more cuts the answer.

@@ -1,6 +1,5 @@
 // Datastores and datasets over the wire.
 #include "api/api_test_support.h"
-#include "api/http_url.h"
 
 namespace roost::api {
 namespace {
@@ -91,32 +90,6 @@ TEST_F(DataApiTest, ALargeContentIsGoneOnWithWhereItBroke) {
   EXPECT_EQ(Get(path).Json()["complete"], true);
   EXPECT_EQ(Get("/api/v1/blobs/nothing").status, 400);
   EXPECT_EQ(Call("PUT", path + "?offset=-1", "").status, 400);
-}
-
-TEST_F(DataApiTest, ADatasetsFilesComeAsOneTar) {
-  const std::string folder = MakeFolder();
-  for (const std::string& base : {std::string(kStore), std::string("/api/v1/datastores/disk")}) {
-    for (const char* path : {"x/a.txt", "x/sub/b \xc3\xa9.txt", "x/c"}) {
-      ASSERT_EQ(Put(base + "/files/" + PercentEncodePath(path), path).status, 201);
-    }
-    const std::string datastore = base.substr(base.rfind('/') + 1);
-    const Answer made = Post("/api/v1/datasets",
-                             json{{"paths", {{{"datastore", datastore}, {"path", "x"}}}}}.dump());
-    ASSERT_EQ(made.status, 201) << made.body;
-    const std::string path =
-        "/api/v1/dataset-ids/" + made.Json()["dataset_id"].get<std::string>() + "/archive";
-    const Answer all = Get(path);
-    EXPECT_EQ(all.headers.at("content-type"), "application/x-tar");
-    ASSERT_TRUE(all.whole);
-    for (const char* content : {"x/a.txt", "x/sub/b \xc3\xa9.txt", "x/c"}) {
-      EXPECT_THAT(all.body, HasSubstr(content));
-    }
-    const Answer page = Get(path + "?after=a.txt&limit=1");
-    EXPECT_THAT(page.body, HasSubstr("x/c"));
-    EXPECT_THAT(page.body, testing::Not(HasSubstr("x/a.txt")));
-    EXPECT_THAT(page.body, testing::Not(HasSubstr("x/sub")));
-    EXPECT_EQ(Get(path + "?limit=0").status, 400);
-  }
 }
 
 TEST_F(DataApiTest, FilesComeAndGoInBothKindsOfDatastore) {

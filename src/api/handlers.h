@@ -110,7 +110,6 @@ ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);
 ROOST_HANDLER(GetDatasetFile);
-ROOST_HANDLER(GetDatasetArchive);
 // routes_environments.cc
 ROOST_HANDLER(ListEnvironments);
 ROOST_HANDLER(RegisterEnvironment);
@@ -130,6 +129,14 @@ ROOST_HANDLER(PatchCompute);
 ROOST_HANDLER(DeleteCompute);
 ROOST_HANDLER(ListComputeNodes);
 ROOST_HANDLER(ListComputeSizes);
+
+// routes_import.cc
+ROOST_HANDLER(ImportExperiments);
+ROOST_HANDLER(ImportRuns);
+ROOST_HANDLER(LookAtImportedRuns);
+ROOST_HANDLER(ImportFiles);
+ROOST_HANDLER(ImportLoggedModels);
+ROOST_HANDLER(ImportModels);
 
 // routes_events.cc
 ROOST_HANDLER(GetEvents);

@@ -20,7 +20,7 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFirstBuffer = 8 << 10;
 constexpr std::size_t kPiece = 256 << 10;
 // Of an upload, and of a file on its way out: turns of a worker cost time when the machine is busy.
-constexpr std::size_t kUploadPiece = 1 << 20;
+constexpr std::size_t kUploadPiece = 512 << 10;
 constexpr std::size_t kFileTurn = 4 << 20;
 // An unread body up to this size is skipped to keep the connection; after a longer one it ends.
 constexpr std::uint64_t kSkippedBody = 64 << 10;

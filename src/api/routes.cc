@@ -124,8 +124,6 @@ std::vector<Route> NativeRoutes() {
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}", kShared, {}, GetDatasetById),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files", kShared, {"after", "limit"},
            ListDatasetFiles),
-      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/archive", kShared, {"after", "limit"},
-           GetDatasetArchive),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kHead, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},
@@ -157,6 +155,13 @@ std::vector<Route> NativeRoutes() {
       Make(kDelete, "/api/v1/compute/{name}", kUser, {}, DeleteCompute),
       Make(kGet, "/api/v1/compute/{name}/nodes", kUser, {}, ListComputeNodes),
       Make(kGet, "/api/v1/compute-sizes", kShared, {}, ListComputeSizes),
+
+      MakeSlow(kPost, "/api/v1/import/experiments", kUser, ImportExperiments),
+      MakeSlow(kPost, "/api/v1/import/runs", kUser, ImportRuns),
+      MakeSlow(kPost, "/api/v1/import/look", kUser, LookAtImportedRuns),
+      MakeSlow(kPost, "/api/v1/import/files", kUser, ImportFiles),
+      MakeSlow(kPost, "/api/v1/import/logged-models", kUser, ImportLoggedModels),
+      MakeSlow(kPost, "/api/v1/import/models", kUser, ImportModels),
 
       Make(kGet, "/api/v1/events", kShared, {"run_id", "after"}, GetEvents),
       Make(kGet, "/api/v1/server", kShared, {}, GetServer),

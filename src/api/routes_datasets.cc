@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "api/archive.h"
 #include "api/data_sink.h"
 #include "api/dataset_json.h"
 #include "api/fetch_address.h"
@@ -162,23 +161,6 @@ Result<Response> ListDatasetFiles(Services& services, Request& request) {
     items.push_back(FileJson(file.path, file.size, file.digest));
   }
   return JsonResponse(200, {{"items", std::move(items)}, {"next_after", std::move(next)}});
-}
-
-Result<Response> GetDatasetArchive(Services& services, Request& request) {
-  ROOST_ASSIGN(const auto limit, OptionalQueryInteger(request, "limit", 1, INT64_MAX));
-  const std::string after = request.QueryValue("after").value_or("");
-  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
-  ROOST_ASSIGN(auto files, FilesOf(services, dataset, after,
-                                   limit ? static_cast<std::size_t>(*limit) : SIZE_MAX));
-  std::vector<ArchiveEntry> entries;
-  entries.reserve(files.size());
-  for (store::DataFile& file : files) {
-    entries.push_back({.path = std::move(file.path),
-                       .open = file.digest ? FromBlob(services.store.blobs(), *file.digest)
-                                           : FromDisk(std::move(file.file))});
-  }
-  const std::string name = dataset.name.empty() ? dataset.id : dataset.name;
-  return AnswerArchive(ArchiveFormat::kTar, name + ".tar", std::move(entries));
 }
 
 Result<Response> GetDatasetFile(Services& services, Request& request) {

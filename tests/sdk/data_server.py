@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
 import json
 import re
-import tarfile
 import threading
 import urllib.parse
 import uuid
@@ -174,16 +172,6 @@ class DataServer:
 
     def get_dataset_ids_x_files_y(self, dataset_id, path, query):
         return self._found(self._found(self.datasets, dataset_id, "dataset")["_files"], path, "file")
-
-    def get_dataset_ids_x_archive(self, dataset_id, query):
-        files, limit = self._found(self.datasets, dataset_id, "dataset")["_files"], int(query.get("limit", "0")) or None
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for path, content in sorted(item for item in files.items() if item[0] > query.get("after", ""))[:limit]:
-                member = tarfile.TarInfo(path)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-        return packed.getvalue()
 
     def post_runs(self, query, body):
         for name, item in body.get("inputs", {}).items():

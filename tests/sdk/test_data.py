@@ -330,58 +330,6 @@ def test_many_small_files_come_over_few_connections(store, project, data_server,
     assert len(made) <= data_files._CONNECTIONS + 1
 
 
-@pytest.fixture
-def many(store, project, data_server):
-    """A dataset of 2,100 small files, so three pages of what is fetched at once."""
-    files = {f"{n:04} \u00e9.txt": str(n) * (n % 7) for n in range(2100)}
-    store.upload(project(files, "many"), "many", show_progress=False)
-    dataset = Dataset.File.from_files((store, "many"))
-    dataset.to_path()
-    data_server.requests.clear()
-    return dataset, files
-
-
-def contents_of(folder):
-    return {file.relative_to(folder).as_posix(): file.read_text() for file in folder.rglob("*") if file.is_file()}
-
-
-def test_many_small_files_of_a_dataset_come_in_few_streams(many, data_server, tmp_path):
-    dataset, files = many
-    assert len(dataset.download(tmp_path / "got")) == 2100
-    assert contents_of(tmp_path / "got") == files
-    asked = [path for _, path in data_server.requests]
-    assert len([path for path in asked if path.endswith("/archive")]) == 3 and not [path for path in asked if "/files/" in path]
-
-
-def test_a_dataset_that_changes_while_it_is_fetched(many, data_server, tmp_path):
-    """As one of a folder may: what is gone is an error, what came late is left out, and every digest is checked."""
-    dataset, files = many
-    archive, (row,) = data_server.get_dataset_ids_x_archive, data_server.datasets.values()
-
-    def with_another(*arguments):
-        row["_files"]["0500 late"] = b"late"
-        try:
-            return archive(*arguments)
-        finally:
-            del row["_files"]["0500 late"]
-
-    data_server.get_dataset_ids_x_archive = with_another
-    dataset.download(tmp_path / "got")
-    assert contents_of(tmp_path / "got") == files
-    data_server.get_dataset_ids_x_archive = lambda *arguments: archive(*arguments)[:-200_000]
-    with pytest.raises(ServiceException, match="is no archive"):
-        dataset.download(tmp_path / "cut")
-
-    def spoiled(*arguments):
-        row["_files"]["0003 \u00e9.txt"] = b"444"
-        return archive(*arguments)
-
-    data_server.get_dataset_ids_x_archive = spoiled
-    with pytest.raises(ServiceException, match="arrived with another content"):
-        dataset.download(tmp_path / "spoiled")
-    assert not list((tmp_path / "spoiled").rglob("*.part-*"))
-
-
 def test_mount_is_a_read_only_tree_for_a_while(images, tmp_path):
     with images.mount() as context:
         top = pathlib.Path(context.mount_point)

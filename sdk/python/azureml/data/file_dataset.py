@@ -41,7 +41,7 @@ class FileDataset(AbstractDataset):
         folder = tempfile.mkdtemp(prefix="dataset-") if target_path is None else target_path
         with data_errors():
             try:
-                return fetch(workspace._client, self._files, folder, overwrite, skip=False, archive=self._archive).paths
+                return fetch(workspace._client, self._files, folder, overwrite, skip=False).paths
             except RoostError as error:
                 if ignore_not_found and error.code == "not_found":
                     return []
@@ -66,10 +66,6 @@ class FileDataset(AbstractDataset):
     @property
     def _files(self) -> str:
         return f"/dataset-ids/{quote(self._save()['dataset_id'])}/files"
-
-    @property
-    def _archive(self) -> str:
-        return f"/dataset-ids/{quote(self.id)}/archive"
 
 
 class MountContext:
