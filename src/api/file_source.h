@@ -22,6 +22,7 @@ class FileSource : public StreamSource {
   FileSource(Fd fd, std::uint64_t offset, std::uint64_t length)
       : fd_(std::move(fd)), offset_(offset), left_(length) {}
   Result<bool> Read(std::string* to, std::size_t max) override;
+  std::optional<FilePart> AsFile() const override { return FilePart{fd_.get(), offset_, left_}; }
 
  private:
   Fd fd_;

@@ -130,6 +130,14 @@ ROOST_HANDLER(DeleteCompute);
 ROOST_HANDLER(ListComputeNodes);
 ROOST_HANDLER(ListComputeSizes);
 
+// routes_import.cc
+ROOST_HANDLER(ImportExperiments);
+ROOST_HANDLER(ImportRuns);
+ROOST_HANDLER(LookAtImportedRuns);
+ROOST_HANDLER(ImportFiles);
+ROOST_HANDLER(ImportLoggedModels);
+ROOST_HANDLER(ImportModels);
+
 // routes_events.cc
 ROOST_HANDLER(GetEvents);
 

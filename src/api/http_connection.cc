@@ -1,5 +1,7 @@
 #include "api/http_connection.h"
 
+#include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -8,6 +10,7 @@
 #include <cstring>
 
 #include "api/http_answer.h"
+#include "base/files.h"
 #include "base/log.h"
 
 namespace roost::api {
@@ -16,6 +19,9 @@ namespace {
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFirstBuffer = 8 << 10;
 constexpr std::size_t kPiece = 256 << 10;
+// Of an upload, and of a file on its way out: turns of a worker cost time when the machine is busy.
+constexpr std::size_t kUploadPiece = 512 << 10;
+constexpr std::size_t kFileTurn = 4 << 20;
 // An unread body up to this size is skipped to keep the connection; after a longer one it ends.
 constexpr std::uint64_t kSkippedBody = 64 << 10;
 constexpr std::chrono::seconds kPeerCheck{1};
@@ -211,23 +217,34 @@ asio::awaitable<bool> Connection::Upload() {
   if (buffer_.size() < kPiece && (!request_.content_length || *request_.content_length > kPiece)) {
     buffer_.resize(kPiece);
   }
+  // One piece is read while a worker writes the one before it.
   Status written;
-  auto write = [&] { written = (*sink)->Write(request_.body); };
+  auto write = [&] { written = (*sink)->Write(piece_); };
+  bool writing = false;
   while (request_.has_body && !parser_.IsDone()) {
-    if (!co_await ReadBodyPiece(kPiece)) co_return false;
-    if (answer_.close) co_return true;  // malformed chunks
+    const bool got = co_await ReadBodyPiece(kUploadPiece);
+    if (writing) co_await WaitDone();
+    writing = false;
+    if (!got) co_return false;
+    if (answer_.close || !written) break;
     if (request_.body.empty()) continue;
-    co_await OnWorker(WorkerPool::Lane::kNormal, write);
+    piece_.swap(request_.body);
     request_.body.clear();
-    if (!written) {
-      Refuse(std::move(written.error()));
-      co_return true;
-    }
+    StartOnWorker(WorkerPool::Lane::kNormal, write);
+    writing = true;
+  }
+  if (writing) co_await WaitDone();
+  std::string().swap(piece_);
+  std::string().swap(request_.body);
+  if (answer_.close) co_return true;  // malformed chunks
+  if (!written) {
+    Refuse(std::move(written.error()));
+    co_return true;
   }
   auto finish = [&] {
     auto finished = (*sink)->Finish();
-    answer_ = finished ? std::move(*finished)
-                       : loop_.application.AnswerOf(request_, finished.error());
+    answer_ =
+        finished ? std::move(*finished) : loop_.application.AnswerOf(request_, finished.error());
   };
   co_await OnWorker(WorkerPool::Lane::kNormal, finish);
   co_return true;
@@ -279,10 +296,55 @@ asio::awaitable<bool> Connection::WriteAnswer() {
     co_return keep_alive;
   }
   if (!co_await Write(out_)) co_return false;
+  if (const auto part = source->AsFile(); part && !chunked && !until_close) {
+    co_return co_await WriteFile(*part) && keep_alive && !stopping_;
+  }
   streaming_ = true;
   const bool sent = co_await WriteStream(*source, chunked);
   streaming_ = false;
   co_return sent&& keep_alive && !stopping_;
+}
+
+// The worker may wait for the disk, and sends what the socket takes at once; this thread waits for
+// the peer.
+asio::awaitable<bool> Connection::WriteFile(StreamSource::FilePart part) {
+  // Of its own: a connection that is cut meanwhile gives its number away.
+  const Fd peer(::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0));
+  if (!peer.valid()) {
+    gone_ = true;
+    co_return false;
+  }
+  auto offset = static_cast<off_t>(part.offset);
+  int failure = 0;
+  auto send = [&] {
+    for (std::size_t turn = kFileTurn; part.length > 0 && turn > 0;) {
+      const std::size_t wanted =
+          static_cast<std::size_t>(std::min<std::uint64_t>(part.length, turn));
+      const ssize_t sent = ::sendfile(peer.get(), part.fd, &offset, wanted);
+      if (sent < 0 && errno == EINTR) continue;
+      failure = sent < 0 ? errno : sent == 0 ? EIO : 0;  // EIO: the file became shorter
+      if (failure != 0) return;
+      part.length -= static_cast<std::uint64_t>(sent);
+      turn -= static_cast<std::size_t>(sent);
+    }
+  };
+  while (part.length > 0) {
+    co_await OnWorker(WorkerPool::Lane::kNormal, send);
+    if (failure == EAGAIN) {
+      SetDeadline(options_.write_timeout);
+      auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, kToken);
+      ClearDeadline();
+      failure = error ? EPIPE : 0;
+    }
+    if (failure == 0) continue;
+    if (failure != EPIPE && failure != ECONNRESET) {
+      const std::string message = ErrnoError("sending a file", failure).message;
+      LogWarning("stream_failed", {{"path", request_.path}, {"message", message}});
+    }
+    gone_ = true;  // cut, so that the client sees that something is missing
+    co_return false;
+  }
+  co_return true;
 }
 
 asio::awaitable<bool> Connection::WriteStream(StreamSource& source, bool chunked) {
@@ -334,11 +396,16 @@ asio::awaitable<bool> Connection::WriteStream(StreamSource& source, bool chunked
 }
 
 template <class Work>
-asio::awaitable<void> Connection::OnWorker(WorkerPool::Lane lane, Work& work) {
+void Connection::StartOnWorker(WorkerPool::Lane lane, Work& work) {
   loop_.pool.Post(lane, [this, &work] {
     work();
     loop_.Notify(shared_from_this(), true);
   });
+}
+
+template <class Work>
+asio::awaitable<void> Connection::OnWorker(WorkerPool::Lane lane, Work& work) {
+  StartOnWorker(lane, work);
   co_await WaitDone();
 }
 

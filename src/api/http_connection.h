@@ -88,11 +88,15 @@ class Connection : public std::enable_shared_from_this<Connection>, private Resp
   asio::awaitable<bool> Write(std::string_view head, std::string_view body = {},
                               std::string_view tail = {});
   asio::awaitable<bool> WriteAnswer();  // false: the connection ends
+  asio::awaitable<bool> WriteFile(StreamSource::FilePart part);
   asio::awaitable<bool> WriteStream(StreamSource& source, bool chunked);
   asio::awaitable<void> WaitDone();
   asio::awaitable<void> WaitForStream(StreamSource& source);
   asio::awaitable<void> Linger();
   bool PeerIsGone();
+  // The worker has `work` until WaitDone has returned.
+  template <class Work>
+  void StartOnWorker(WorkerPool::Lane lane, Work& work);
   template <class Work>
   asio::awaitable<void> OnWorker(WorkerPool::Lane lane, Work& work);
 

@@ -89,6 +89,14 @@ class StreamSource {
   // Appends about `max` bytes to `to`. Returning true means that nothing follows. An error cuts the
   // connection, so that a client never takes half an answer for a whole one.
   virtual Result<bool> Read(std::string* to, std::size_t max) = 0;
+  // Of a source that is a part of an open file: it is sent without being read. Asked for once,
+  // before the first Poll, after which neither Poll nor Read is called.
+  struct FilePart {
+    int fd = -1;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+  };
+  virtual std::optional<FilePart> AsFile() const { return std::nullopt; }
   // Given once before the first Poll: may be called from any thread, also after the stream's end.
   virtual void SetWaker(std::function<void()> wake) { (void)wake; }
 };

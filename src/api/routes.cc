@@ -156,6 +156,13 @@ std::vector<Route> NativeRoutes() {
       Make(kGet, "/api/v1/compute/{name}/nodes", kUser, {}, ListComputeNodes),
       Make(kGet, "/api/v1/compute-sizes", kShared, {}, ListComputeSizes),
 
+      MakeSlow(kPost, "/api/v1/import/experiments", kUser, ImportExperiments),
+      MakeSlow(kPost, "/api/v1/import/runs", kUser, ImportRuns),
+      MakeSlow(kPost, "/api/v1/import/look", kUser, LookAtImportedRuns),
+      MakeSlow(kPost, "/api/v1/import/files", kUser, ImportFiles),
+      MakeSlow(kPost, "/api/v1/import/logged-models", kUser, ImportLoggedModels),
+      MakeSlow(kPost, "/api/v1/import/models", kUser, ImportModels),
+
       Make(kGet, "/api/v1/events", kShared, {"run_id", "after"}, GetEvents),
       Make(kGet, "/api/v1/server", kShared, {}, GetServer),
       Make(kGet, "/api/v1/tokens", kUser, {}, ListTokens),

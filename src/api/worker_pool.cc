@@ -1,5 +1,7 @@
 #include "api/worker_pool.h"
 
+#include <signal.h>
+
 namespace roost::api {
 
 WorkerPool::WorkerPool(std::size_t threads) {
@@ -40,6 +42,11 @@ void WorkerPool::Stop() {
 }
 
 void WorkerPool::Work(Queue& queue) {
+  // A peer that is gone is an error of the write, not the end of the program.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   std::unique_lock lock(mutex_);
   while (true) {
     queue.ready.wait(lock, [&] { return stopping_ || !queue.tasks.empty(); });

@@ -126,9 +126,15 @@ void AddFilesCommands(CLI::App& app, Context& context) {
   CLI::App* export_command = AddClientCommand(
       app, context, "export",
       "Write a run (definition, logs, metrics, files, snapshot) as one .tar.gz",
-      [exported](client::Client& client) { return Export(client, exported->run, exported->to); });
-  export_command->add_option("RUN", exported->run, "Id, start of an id, display name, or latest")
-      ->required();
+      [exported](client::Client& client) -> Result<int> {
+        // Not required of the parser, since the command has commands below it.
+        if (exported->run.empty()) {
+          return Fail(ErrorCode::kInvalidArgument,
+                      "RUN is required.\nRun `roost export --help` for what it takes.");
+        }
+        return Export(client, exported->run, exported->to);
+      });
+  export_command->add_option("RUN", exported->run, "Id, start of an id, display name, or latest");
   export_command->add_option("--to", exported->to, "Target file (default: <run id>.tar.gz)");
 }
 

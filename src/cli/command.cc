@@ -107,6 +107,7 @@ void AddAllCommands(CLI::App& app, Context& context) {
   AddWorkspaceCommands(app, context);
   AddServerCommands(app, context);
   AddMaintenanceCommands(app, context);
+  AddMlflowCommands(app, context);
   AddCompletionCommand(app, context);
 }
 

@@ -51,6 +51,7 @@ void AddComputeCommands(CLI::App& app, Context& context);
 void AddWorkspaceCommands(CLI::App& app, Context& context);
 void AddServerCommands(CLI::App& app, Context& context);
 void AddMaintenanceCommands(CLI::App& app, Context& context);
+void AddMlflowCommands(CLI::App& app, Context& context);
 void AddCompletionCommand(CLI::App& app, Context& context);
 
 // Everything above.

@@ -19,7 +19,7 @@ struct FilePart {
 };
 
 struct FileUpload {
-  std::string path;  // where the file will be
+  std::string path;             // where the file will be
   std::vector<FilePart> parts;  // by number
 };
 

@@ -174,8 +174,9 @@ Status RemoveDeletedLoggedModels(Database& database) {
 // Descriptions of data that no run is left to have used, and uploads that nobody goes on with.
 Status RemoveUnusedInputs(Database& database, Micros since) {
   return database.Write(Lane::kBulk, [&](WriteContext& context) -> Status {
-    ROOST_TRY(context.db.Execute("DELETE FROM input_datasets WHERE NOT EXISTS(SELECT 1 FROM "
-                                 "run_inputs WHERE dataset = key)"));
+    ROOST_TRY(
+        context.db.Execute("DELETE FROM input_datasets WHERE NOT EXISTS(SELECT 1 FROM "
+                           "run_inputs WHERE dataset = key)"));
     ROOST_ASSIGN(auto remove, context.db.Prepare("DELETE FROM file_uploads WHERE used_at < ?1"));
     return remove.Bind(1, since).Run();
   });

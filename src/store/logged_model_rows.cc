@@ -12,8 +12,8 @@ namespace {
   "lifecycle, created_at, updated_at FROM logged_models "
 
 LoggedModelStatus ParseStatus(std::string_view word) {
-  for (const auto status : {LoggedModelStatus::kPending, LoggedModelStatus::kReady,
-                            LoggedModelStatus::kUploadFailed}) {
+  for (const auto status :
+       {LoggedModelStatus::kPending, LoggedModelStatus::kReady, LoggedModelStatus::kUploadFailed}) {
     if (ToString(status) == word) return status;
   }
   return LoggedModelStatus::kUnspecified;
@@ -66,8 +66,8 @@ Status ReadPoints(Connection& db, std::int64_t key, std::vector<LoggedModelPoint
 Status ReadRest(Connection& db, LoggedModel* model) {
   ROOST_TRY(ReadPairs(db, "SELECT key, value FROM logged_model_tags WHERE model = ?", model->key,
                       &model->tags));
-  ROOST_TRY(ReadPairs(db, "SELECT key, value FROM logged_model_params WHERE model = ?",
-                      model->key, &model->params));
+  ROOST_TRY(ReadPairs(db, "SELECT key, value FROM logged_model_params WHERE model = ?", model->key,
+                      &model->params));
   return ReadPoints(db, model->key, &model->metrics);
 }
 

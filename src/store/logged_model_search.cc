@@ -80,8 +80,9 @@ Result<SqlText> TestOf(const spec::Condition& condition,
 // The newest point of a metric, NULL when there is none or it is NaN: both come last.
 SqlText NewestPoint(const LoggedModelSearch::Order& order) {
   SqlText sql;
-  sql.Add("(SELECT CASE WHEN p.is_nan THEN NULL ELSE p.value END FROM logged_model_metrics p "
-          "WHERE p.model = m.key AND p.name = ?")
+  sql.Add(
+         "(SELECT CASE WHEN p.is_nan THEN NULL ELSE p.value END FROM logged_model_metrics p "
+         "WHERE p.model = m.key AND p.name = ?")
       .With(order.field.name);
   if (!order.dataset.name.empty()) sql.Add(" AND p.dataset_name = ?").With(order.dataset.name);
   if (!order.dataset.digest.empty()) {

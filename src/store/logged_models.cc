@@ -115,8 +115,8 @@ Result<LoggedModel> LoggedModels::Create(const NewLoggedModel& asked) {
 Result<LoggedModel> LoggedModels::Get(const std::string& id, Deleted deleted) const {
   return database_.Read<LoggedModel>([&](Connection& db) -> Result<LoggedModel> {
     ROOST_ASSIGN(auto model, LoadLoggedModel(db, id));
-    const bool hidden = model && model->lifecycle == spec::Lifecycle::kDeleted &&
-                        deleted == Deleted::kHidden;
+    const bool hidden =
+        model && model->lifecycle == spec::Lifecycle::kDeleted && deleted == Deleted::kHidden;
     if (!model || hidden) return Fail(NoSuchModel(id));
     return std::move(*model);
   });

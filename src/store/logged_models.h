@@ -118,8 +118,7 @@ class LoggedModels {
   Result<LoggedModelFile> GetFile(const std::string& id, const std::string& path) const;
   // By path, those that start with `prefix`, after `after`.
   Result<std::vector<LoggedModelFile>> ListFiles(const std::string& id, const std::string& prefix,
-                                                 const std::string& after,
-                                                 std::size_t limit) const;
+                                                 const std::string& after, std::size_t limit) const;
   // The file `path` and all below the folder `path`; how many they were.
   Result<std::size_t> RemoveFiles(const std::string& id, const std::string& path);
 

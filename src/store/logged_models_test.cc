@@ -82,8 +82,8 @@ TEST_F(LoggedModelsTest, AnExperimentThatIsDeletedTakesNoModels) {
   EXPECT_OK(store->experiments().SetLifecycle(experiment.id, spec::Lifecycle::kDeleted));
   EXPECT_ERROR(models().Create({.experiment = experiment.id, .name = "x"}), ErrorCode::kConflict,
                "old");
-  EXPECT_ERROR(models().Create({.experiment = ExperimentId(99), .name = "x"}),
-               ErrorCode::kNotFound, "99");
+  EXPECT_ERROR(models().Create({.experiment = ExperimentId(99), .name = "x"}), ErrorCode::kNotFound,
+               "99");
 }
 
 TEST_F(LoggedModelsTest, PointsOfRunsAreKeptOnceEach) {
@@ -125,12 +125,11 @@ TEST_F(LoggedModelsTest, AreFoundByAttributesTagsParamsAndMetrics) {
               ElementsAre("gamma", "beta", "alpha"));
   EXPECT_THAT(Names({.filter = {Where(FieldKind::kAttribute, "name", Comparison::kLike, "A%")}}),
               IsEmpty());
-  EXPECT_THAT(
-      Names({.filter = {Where(FieldKind::kAttribute, "status", Comparison::kEq, "READY")}}),
-      ElementsAre("gamma"));
+  EXPECT_THAT(Names({.filter = {Where(FieldKind::kAttribute, "status", Comparison::kEq, "READY")}}),
+              ElementsAre("gamma"));
   const double made_ms = static_cast<double>(b.created_at / 1000);
-  EXPECT_THAT(Names({.filter = {Where(FieldKind::kAttribute, "creation_timestamp",
-                                      Comparison::kEq, made_ms)}}),
+  EXPECT_THAT(Names({.filter = {Where(FieldKind::kAttribute, "creation_timestamp", Comparison::kEq,
+                                      made_ms)}}),
               ElementsAre("beta"));
   EXPECT_THAT(Names({.filter = {Where(FieldKind::kTag, "team", Comparison::kEq, "vision")}}),
               ElementsAre("alpha"));
@@ -141,9 +140,10 @@ TEST_F(LoggedModelsTest, AreFoundByAttributesTagsParamsAndMetrics) {
   EXPECT_THAT(Names({.filter = {over}, .datasets = {{"other", ""}}}), IsEmpty());
   EXPECT_THAT(Names({.datasets = {{"other", ""}}}), ElementsAre("beta"));
   EXPECT_THAT(Names({.datasets = {{"ds", "d1"}, {"other", "x"}}}), ElementsAre("beta", "alpha"));
-  EXPECT_ERROR(models().Search({.experiments = {ExperimentId(0)},
-                                .filter = {Where(FieldKind::kAttribute, "x", Comparison::kEq, "y")}}),
-               ErrorCode::kInvalidArgument, "'x'");
+  EXPECT_ERROR(
+      models().Search({.experiments = {ExperimentId(0)},
+                       .filter = {Where(FieldKind::kAttribute, "x", Comparison::kEq, "y")}}),
+      ErrorCode::kInvalidArgument, "'x'");
 }
 
 TEST_F(LoggedModelsTest, AreOrderedByTheNewestPointAndReadInPages) {
@@ -151,7 +151,8 @@ TEST_F(LoggedModelsTest, AreOrderedByTheNewestPointAndReadInPages) {
   const LoggedModel a = Make("a");
   const LoggedModel b = Make("b");
   Make("none");
-  EXPECT_OK(Log(run, a.id, {{"acc", 0.9, 1000, 1, "ds", "d", ""}, {"acc", 0.1, 2000, 2, "", "", ""}}));
+  EXPECT_OK(
+      Log(run, a.id, {{"acc", 0.9, 1000, 1, "ds", "d", ""}, {"acc", 0.1, 2000, 2, "", "", ""}}));
   EXPECT_OK(Log(run, b.id, {{"acc", 0.5, 1000, 1, "ds", "d", ""}}));
   const spec::Field acc{spec::FieldKind::kMetric, "acc"};
   EXPECT_THAT(Names({.order = {{acc, false, {}}}}), ElementsAre("a", "b", "none"));

@@ -51,12 +51,12 @@ bool MayShareName(spec::MetricType type, spec::MetricType other) {
   return spec::ToAzureType(type) == spec::ToAzureType(other);
 }
 
-Status CheckRunTakesMetrics(WriteContext& context, RunKey run) {
+Status CheckRunTakesMetrics(WriteContext& context, RunKey run, bool even_deleted) {
   ROOST_ASSIGN(auto statement, context.db.Prepare("SELECT id, lifecycle FROM runs WHERE key = ?1"));
   statement.Bind(1, run.value());
   ROOST_ASSIGN(const bool found, statement.Step());
   if (!found) return Fail(ErrorCode::kNotFound, "The run that the metrics belong to is not known.");
-  if (statement.TextView(1) == "deleted") {
+  if (statement.TextView(1) == "deleted" && !even_deleted) {
     return Fail(ErrorCode::kConflict,
                 "Run " + statement.Text(0) + " is deleted and takes no metrics. Restore it first.");
   }
@@ -89,8 +89,9 @@ std::size_t MetricWriter::WriterHash::operator()(const WriterKey& key) const noe
   return std::hash<std::string>{}(key.writer) ^ std::hash<std::int64_t>{}(key.run);
 }
 
-Status MetricWriter::Append(WriteContext& context, RunKey run, const spec::MetricBatch& batch) {
-  ROOST_TRY(CheckRunTakesMetrics(context, run));
+Status MetricWriter::Append(WriteContext& context, RunKey run, const spec::MetricBatch& batch,
+                            DeletedRuns deleted) {
+  ROOST_TRY(CheckRunTakesMetrics(context, run, deleted == DeletedRuns::kTakeMetrics));
   BatchState* last = nullptr;
   if (!batch.writer.empty()) {
     ROOST_ASSIGN(last, FindBatch(context, {run.value(), batch.writer}));
@@ -110,6 +111,21 @@ Status MetricWriter::Append(WriteContext& context, RunKey run, const spec::Metri
   }
   TellRunHasMetrics(context, run);
   return {};
+}
+
+Result<std::int64_t> MetricWriter::Count(WriteContext& context, RunKey run,
+                                         const std::string& name) {
+  std::int64_t name_id = 0;
+  if (const std::int64_t* id = names_.Find(name)) {
+    name_id = *id;
+  } else {
+    ROOST_ASSIGN(auto find, context.db.Prepare("SELECT id FROM metric_names WHERE name = ?1"));
+    ROOST_ASSIGN(const bool found, find.Bind(1, name).Step());
+    if (!found) return 0;
+    name_id = find.Int(0);
+  }
+  ROOST_ASSIGN(const SeriesState* const state, Find(context, {run.value(), name_id}));
+  return state == nullptr ? 0 : state->count;
 }
 
 Status MetricWriter::AppendAll(WriteContext& context, RunKey run, const spec::MetricBatch& batch) {

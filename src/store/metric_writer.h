@@ -37,8 +37,12 @@ struct BatchState {
 // forgets all that the group touched.
 class MetricWriter {
  public:
+  enum class DeletedRuns { kAreRefused, kTakeMetrics };
   // All of the batch or, with an error, nothing.
-  Status Append(WriteContext& context, RunKey run, const spec::MetricBatch& batch);
+  Status Append(WriteContext& context, RunKey run, const spec::MetricBatch& batch,
+                DeletedRuns deleted = DeletedRuns::kAreRefused);
+  // How many points or entries of that name there are.
+  Result<std::int64_t> Count(WriteContext& context, RunKey run, const std::string& name);
   // Moves the oldest 4,096 rows of a tail into a chunk; does nothing when there are fewer.
   Status Seal(WriteContext& context, SeriesKey series);
   // Deletes up to `limit` rows of the run; true when none is left.

@@ -3,6 +3,7 @@
 #include <future>
 #include <utility>
 
+#include "spec/imported_run.h"
 #include "store/database.h"
 #include "store/metric_chunk.h"
 #include "store/metric_writer.h"
@@ -82,6 +83,27 @@ Status Metrics::SealSome() {
     }
   }
   return {};
+}
+
+Status Metrics::Take(WriteContext& context, RunKey run,
+                     const std::vector<spec::ImportedSeries>& series) {
+  spec::MetricBatch batch;
+  for (const spec::ImportedSeries& one : series) {
+    ROOST_ASSIGN(const std::int64_t there, writer_->Count(context, run, one.name));
+    if (there < one.offset) {
+      return Fail(ErrorCode::kConflict, "The points of '" + one.name + "' begin with number " +
+                                            std::to_string(one.offset) + ", but only " +
+                                            std::to_string(there) +
+                                            " came in before. Ask for what is there and send on "
+                                            "from it.");
+    }
+    const auto known = static_cast<std::size_t>(there - one.offset);
+    if (known >= one.points.size()) continue;
+    const auto first = one.points.begin() + static_cast<std::ptrdiff_t>(known);
+    batch.series.push_back({one.name, {first, one.points.end()}});
+  }
+  if (batch.series.empty()) return {};
+  return writer_->Append(context, run, batch, MetricWriter::DeletedRuns::kTakeMetrics);
 }
 
 Result<bool> Metrics::Remove(WriteContext& context, RunKey run, std::int64_t limit) {

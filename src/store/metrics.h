@@ -11,6 +11,10 @@
 #include "spec/metrics.h"
 #include "store/run_log.h"
 
+namespace roost::spec {
+struct ImportedSeries;
+}
+
 namespace roost::store {
 
 class Database;
@@ -87,6 +91,11 @@ class Metrics {
 
   // One background step: seals full tails. Called by the engine's timer; yields every 5 ms.
   Status SealSome();
+
+  // The points of a run that comes from elsewhere, also of a deleted one, inside the import's write
+  // and as the last thing in it: nothing after it may fail. Points that came in earlier, by
+  // `offset`, are left out; kConflict when those before `offset` are missing.
+  Status Take(WriteContext& context, RunKey run, const std::vector<spec::ImportedSeries>& series);
 
   // Deletes up to `limit` rows of a run that is going away; true when none is left. For gc, inside
   // its write.

@@ -125,6 +125,15 @@ Status RunInputs::AddOutputs(RunKey run, const std::vector<RunModel>& models) {
   });
 }
 
+Status RunInputs::Take(WriteContext& context, RunKey run, const RunLinks& links) {
+  ROOST_ASSIGN(const std::int64_t experiment, ExperimentOf(context.db, run));
+  for (const DatasetInput& input : links.datasets) {
+    ROOST_TRY(PutInput(context.db, run, experiment, input));
+  }
+  ROOST_TRY(PutModels(context.db, run, false, links.models_in));
+  return PutModels(context.db, run, true, links.models_out);
+}
+
 Result<std::vector<RunLinks>> RunInputs::Of(const std::vector<RunKey>& runs) const {
   using Found = std::vector<RunLinks>;
   return database_.Read<Found>([&](Connection& db) -> Result<Found> {

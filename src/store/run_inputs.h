@@ -11,6 +11,7 @@
 namespace roost::store {
 
 class Database;
+struct WriteContext;
 
 // Data as a client describes it; one of an experiment for each name and digest.
 struct InputDataset {
@@ -56,6 +57,8 @@ class RunInputs {
              const std::vector<RunModel>& models);
   // A model that the run has already gets the new step.
   Status AddOutputs(RunKey run, const std::vector<RunModel>& models);
+  // Both, inside an import's write, also of a deleted run.
+  static Status Take(WriteContext& context, RunKey run, const RunLinks& links);
   // In the order of `runs`.
   Result<std::vector<RunLinks>> Of(const std::vector<RunKey>& runs) const;
   // By name and digest, the datasets that runs of the experiments used.

@@ -263,7 +263,7 @@ class Search {
   // very many runs have is given back instead.
   Result<std::optional<SortValue>> WalkGroups(std::size_t level, const SearchSql& sql,
                                               const SortValue* from) {
-    ROOST_ASSIGN(Statement query, PrepareWalk(order_.Keys()[level].Values(from), level, sql));
+    ROOST_ASSIGN(Statement query, PrepareWalk(order_.Keys()[level].Groups(from), level, sql));
     std::vector<Position> group;
     std::optional<SortValue> value;
     std::int64_t candidates = 0;

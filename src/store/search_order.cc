@@ -145,6 +145,12 @@ Stretch OrderKey::Values(const SortValue* after) const {
   return stretch;
 }
 
+Stretch OrderKey::Groups(const SortValue* after) const {
+  Stretch stretch = Values(after);
+  stretch.order_by = value_ + (descending_ ? " DESC" : "");
+  return stretch;
+}
+
 Stretch OrderKey::Equals(const SortValue& value) const {
   Stretch stretch = MakeStretch(value.rank);
   if (value.rank != Rank::kValue) return stretch;

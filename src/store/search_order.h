@@ -61,6 +61,8 @@ class OrderKey {
 
   // The runs with a value, or those behind `after`; ties newest first.
   Stretch Values(const SortValue* after) const;
+  // The same with ties as the index has them, which spares SQLite sorting them.
+  Stretch Groups(const SortValue* after) const;
   // The runs that have just this value, newest first.
   Stretch Equals(const SortValue& value) const;
   // The same as a condition.

@@ -17,8 +17,10 @@
 #include "store/launches.h"
 #include "store/logged_models.h"
 #include "store/metrics.h"
+#include "store/model_import.h"
 #include "store/models.h"
 #include "store/run_data.h"
+#include "store/run_import.h"
 #include "store/run_inputs.h"
 #include "store/runs.h"
 #include "store/snapshots.h"
@@ -80,7 +82,9 @@ struct Store::State {
         environments(*database),
         logged_models(*database),
         run_inputs(*database),
-        file_uploads(*database) {}
+        file_uploads(*database),
+        run_import(*database, runs, run_inputs, metrics, artifacts, *blobs),
+        model_import(*database, *blobs) {}
 
   const fs::path data_folder;
   const FileLock lock;
@@ -103,6 +107,8 @@ struct Store::State {
   LoggedModels logged_models;
   RunInputs run_inputs;
   FileUploads file_uploads;
+  RunImport run_import;
+  ModelImport model_import;
   std::string epoch;
 };
 
@@ -141,6 +147,8 @@ Environments& Store::environments() { return state_->environments; }
 LoggedModels& Store::logged_models() { return state_->logged_models; }
 RunInputs& Store::run_inputs() { return state_->run_inputs; }
 FileUploads& Store::file_uploads() { return state_->file_uploads; }
+RunImport& Store::run_import() { return state_->run_import; }
+ModelImport& Store::model_import() { return state_->model_import; }
 Database& Store::database() { return *state_->database; }
 
 const fs::path& Store::data_folder() const { return state_->data_folder; }

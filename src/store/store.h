@@ -31,6 +31,8 @@ class Environments;
 class LoggedModels;
 class RunInputs;
 class FileUploads;
+class RunImport;
+class ModelImport;
 
 // What one group commit changed; told on the writer's thread after the commit is durable. Listeners
 // must return at once (post to their own loop).
@@ -72,6 +74,8 @@ class Store {
   LoggedModels& logged_models();
   RunInputs& run_inputs();
   FileUploads& file_uploads();
+  RunImport& run_import();
+  ModelImport& model_import();
   Database& database();
 
   const fs::path& data_folder() const;

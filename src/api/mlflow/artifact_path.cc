@@ -54,12 +54,14 @@ Result<std::string> SafePath(std::string_view sent) {
     if (layer == kMostLayers) return Refused();
     path = std::move(plain);
   }
-  if (path.starts_with('/') || path.starts_with("file:")) return Refused();
+  // In the middle, "//" begins what is an absolute path to whoever takes the part before it away.
+  const bool is_absolute = path.find("//") != std::string::npos || path.starts_with('/');
+  if (is_absolute || path.starts_with("file:")) return Refused();
   if (path.find_first_of("#\\") != std::string::npos) return Refused();
   if (std::any_of(path.begin(), path.end(), IsControl)) return Refused();
   std::string normal;
   for (const std::string& part : Split(path, '/')) {
-    if (part.empty() || part == ".") continue;
+    if (part.empty() || part == ".") continue;  // empty: behind a last slash
     if (part == ".." || IsDrive(part)) return Refused();
     if (!normal.empty()) normal += '/';
     normal += part;

@@ -16,7 +16,7 @@ namespace {
 using store::LoggedModel;
 using store::LoggedModelStatus;
 
-constexpr std::int64_t kModelsOnPage = 100;
+constexpr std::int64_t kModelsOnPage = 50;
 constexpr std::int64_t kMostModelsOnPage = 50'000;
 
 Status CheckName(const std::string& name) {
@@ -179,7 +179,7 @@ Result<store::LoggedModelSearch> ReadSearch(const Message& message) {
     ROOST_ASSIGN(store::LoggedModelSearch::Order key, ReadOrder(item));
     search.order.push_back(std::move(key));
   }
-  ROOST_ASSIGN(const std::int64_t asked, message.IntegerOr("max_results", 0));
+  ROOST_ASSIGN(const std::int64_t asked, message.IntegerOr("max_results", kModelsOnPage));
   if (asked < 0) {
     return InvalidValue("max_results", asked, "It must be a positive number.");
   }
