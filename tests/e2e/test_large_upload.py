@@ -30,11 +30,12 @@ print(fetch(Client(url, token), "/datastores/workspaceblobstore/files", folder, 
 
 
 class Proxy:
-    """Stands between client and server, counts what goes to the server, and cuts all connections each time that the count passes one of
-    ``cuts``."""
+    """Stands between client and server, counts what goes to the server, cuts the connection each time that the count passes one of
+    ``cuts``, and lets no more than ``at_most`` through."""
 
-    def __init__(self, port: int, cuts: list[int]):
-        self._port, self._cuts, self.sent = port, list(cuts), 0
+    def __init__(self, port: int, cuts: tuple[int, ...] = (), at_most: int = 1 << 60):
+        self._port, self._cuts, self._at_most, self.sent = port, list(cuts), at_most, 0
+        self._ended = threading.Event()
         self._lock = threading.Lock()  # guards sent and _cuts
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -58,6 +59,9 @@ class Proxy:
         try:
             while piece := source.recv(64 << 10):
                 if counted and self._is_cut(len(piece)):
+                    break
+                if self.sent > self._at_most:
+                    self._ended.wait()
                     break
                 target.sendall(piece)
         except OSError:
@@ -83,7 +87,21 @@ class Proxy:
             return len(self._cuts)
 
     def stop(self) -> None:
+        self._ended.set()
         self._listener.close()
+
+
+@pytest.fixture
+def make_proxy(server):
+    proxies: list[Proxy] = []
+
+    def make(**options) -> Proxy:
+        proxies.append(Proxy(server.port, **options))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.stop()
 
 
 def large_file(path: pathlib.Path, size: int, mark: str) -> pathlib.Path:
@@ -112,42 +130,39 @@ def is_stored(server, path: str, file: pathlib.Path) -> bool:
 
 
 @pytest.mark.parametrize("client", ["command", "sdk"])
-def test_a_file_that_was_cut_off_twice_is_gone_on_with_inside(server, tmp_path, client):
+def test_a_file_that_was_cut_off_twice_is_gone_on_with_inside(server, make_proxy, tmp_path, client):
     file = large_file(tmp_path / "large.bin", 100 * MIB, client)
-    proxy = Proxy(server.port, [40 * MIB, 70 * MIB])
+    proxy = make_proxy(cuts=(40 * MIB, 70 * MIB))
     done = upload(client, proxy.url, server.token, file, "in")
     output, errors = done.communicate(timeout=120)
     assert done.returncode == 0, output + errors
     assert proxy.cuts_left == 0
     assert proxy.sent < 110 * MIB  # a file that begins anew after each cut would be 170
     assert is_stored(server, "in/large.bin", file)
-    proxy.stop()
 
 
 @pytest.mark.parametrize("client", ["command", "sdk"])
-def test_a_file_is_gone_on_with_after_client_and_server_were_killed(server, tmp_path, client):
+def test_a_file_is_gone_on_with_after_client_and_server_were_killed(server, make_proxy, tmp_path, client):
     file = large_file(tmp_path / "large.bin", 100 * MIB, client)
-    proxy = Proxy(server.port, [])
-    killed = upload(client, proxy.url, server.token, file, "in")
-    while proxy.sent < 50 * MIB and killed.poll() is None:
-        time.sleep(0.001)
+    parts = server.folder / "blobs" / "parts"
+    killed = upload(client, make_proxy(at_most=50 * MIB).url, server.token, file, "in")
+    while sum(part.stat().st_size for part in parts.iterdir()) < 48 * MIB:
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.01)
     killed.kill()
     killed.communicate()
     assert not server.client.get("/datastores/workspaceblobstore/files", prefix="in/")["items"]
     server.kill()
-    (part,) = (server.folder / "blobs" / "parts").iterdir()
+    (part,) = parts.iterdir()
     there = part.stat().st_size
-    assert there > 30 * MIB
     server.start()
-    counted = Proxy(server.port, [])
+    counted = make_proxy()
     done = upload(client, counted.url, server.token, file, "in")
     output, errors = done.communicate(timeout=120)
     assert done.returncode == 0, output + errors
     assert counted.sent < file.stat().st_size - there + MIB
     assert is_stored(server, "in/large.bin", file)
-    assert not list((server.folder / "blobs" / "parts").iterdir())
-    for each in (proxy, counted):
-        each.stop()
+    assert not list(parts.iterdir())
 
 
 def peak_of(pid: int) -> int:
