@@ -142,15 +142,29 @@ std::map<std::string, std::string> PlainTags(
   return plain;
 }
 
-Result<TextChange> ReadTextChange(const Request& request) {
-  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
-  spec::JsonReader reader(body);
+std::optional<Digest> ReadSnapshot(spec::JsonReader& reader) {
+  std::string text;
+  if (!reader.String("snapshot", &text)) return std::nullopt;
+  const auto digest = Digest::Parse(text);
+  if (digest) return *digest;
+  reader.AddProblem("snapshot", digest.error().message);
+  return std::nullopt;
+}
+
+TextChange ReadTextFields(spec::JsonReader& reader) {
   TextChange change;
   std::string description;
   if (reader.String("description", &description, {.max_length = spec::kMaxDescription})) {
     change.description = std::move(description);
   }
   ReadTagsField(reader, NullTags::kAllowed, &change.tags);
+  return change;
+}
+
+Result<TextChange> ReadTextChange(const Request& request) {
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  spec::JsonReader reader(body);
+  TextChange change = ReadTextFields(reader);
   ROOST_TRY(reader.Finish("The change is not valid"));
   return change;
 }

@@ -51,12 +51,17 @@ void ReadTagsField(spec::JsonReader& reader, NullTags nulls,
 std::map<std::string, std::string> PlainTags(
     const std::map<std::string, std::optional<std::string>>& tags);
 
+// The field `snapshot`, a digest; none when it is not given, or not valid.
+std::optional<Digest> ReadSnapshot(spec::JsonReader& reader);
+
 // The body of a PATCH of what has a description and tags: {description, tags}, both optional.
 struct TextChange {
   std::optional<std::string> description;                  // none: stays
   std::map<std::string, std::optional<std::string>> tags;  // no value: the tag is removed
 };
 Result<TextChange> ReadTextChange(const Request& request);
+// The two fields of a body that has more.
+TextChange ReadTextFields(spec::JsonReader& reader);
 
 // A file's path out of a request's path; the error is a sentence.
 Status CheckFilePath(const std::string& path);

@@ -29,7 +29,8 @@ Result<Response> GetServer(Services& services, Request& request) {
                               {"gpus", machine.gpus.size()},
                               {"gpus_used", queue.gpus_used},
                               {"memory_mb", machine.memory_mb},
-                              {"memory_mb_used", queue.memory_mb_used}}}});
+                              {"memory_mb_used", queue.memory_mb_used}}},
+                            {"gpu_policy", engine::ToString(services.engine.missing_gpus())}});
 }
 
 Result<Response> ListTokens(Services& services, Request&) {

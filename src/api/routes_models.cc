@@ -180,10 +180,15 @@ Result<Response> GetModelVersion(Services& services, Request& request) {
 }
 
 Result<Response> PatchModelVersion(Services& services, Request& request) {
-  ROOST_ASSIGN(const TextChange change, ReadTextChange(request));
+  ROOST_ASSIGN(const Json body, ReadJsonObject(request));
+  spec::JsonReader reader(body);
+  const TextChange change = ReadTextFields(reader);
+  std::map<std::string, std::string> properties;
+  reader.StringMap("properties", &properties);
+  ROOST_TRY(reader.Finish("The change is not valid"));
   ROOST_ASSIGN(const store::ModelVersion version, RequireVersion(services, request));
   ROOST_TRY(services.store.models().Update(version.name, version.version, change.description,
-                                           change.tags));
+                                           change.tags, properties));
   ROOST_ASSIGN(const store::ModelVersion changed,
                services.store.models().Get(version.name, version.version));
   return JsonResponse(200, ModelVersionJson(changed));

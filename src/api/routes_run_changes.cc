@@ -47,8 +47,10 @@ Result<Response> PatchRun(Services& services, Request& request) {
                                       {.max_length = spec::kMaxDisplayName, .may_be_empty = false});
   const bool has_description =
       reader.String("description", &description, {.max_length = spec::kMaxDescription});
+  const std::optional<Digest> snapshot = ReadSnapshot(reader);
   ROOST_TRY(reader.Finish("The change is not valid"));
   ROOST_ASSIGN(const store::Run run, RequireLiveRun(services, request));
+  if (snapshot) ROOST_TRY(services.store.runs().SetSnapshot(run.key, *snapshot));
   if (has_name) ROOST_TRY(services.store.runs().SetDisplayName(run.key, name));
   if (has_description) ROOST_TRY(services.store.runs().SetDescription(run.key, description));
   return Changed(services, run);

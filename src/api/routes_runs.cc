@@ -82,7 +82,7 @@ Status CheckParent(Services& services, const Request& request, const std::string
 Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
   engine::Engine::TrackedRun run;
   spec::JsonReader reader(body);
-  std::string snapshot, started_at, status;
+  std::string started_at, status;
   reader.String("experiment", &run.experiment);
   if (auto checked = spec::CheckExperimentName(run.experiment); !checked) {
     reader.AddProblems("experiment", checked.error());
@@ -108,11 +108,7 @@ Result<engine::Engine::TrackedRun> ReadTrackedRun(const Json& body) {
       reader.AddProblem("status", "must be Running or NotStarted");
     }
   }
-  if (reader.String("snapshot", &snapshot)) {
-    const auto digest = Digest::Parse(snapshot);
-    if (digest) run.snapshot = *digest;
-    if (!digest) reader.AddProblem("snapshot", digest.error().message);
-  }
+  run.snapshot = ReadSnapshot(reader);
   ReadTagsField(reader, NullTags::kAllowed, &run.tags);
   reader.StringMap("properties", &run.properties);
   ROOST_TRY(reader.Finish("The run is not valid"));

@@ -126,8 +126,9 @@ Status SetBuildSettings(const ServeOptions& options, environments::BuildSettings
 }
 
 Result<engine::MissingGpus> ParseGpuPolicy(const std::string& text) {
-  if (text == "substitute") return engine::MissingGpus::kSubstitute;
-  if (text == "require") return engine::MissingGpus::kRefuse;
+  for (const auto policy : {engine::MissingGpus::kSubstitute, engine::MissingGpus::kRefuse}) {
+    if (text == engine::ToString(policy)) return policy;
+  }
   return Fail(ErrorCode::kInvalidArgument,
               "--gpu takes `substitute` (runs without the GPUs that are missing) or `require` "
               "(refuses them), not '" +

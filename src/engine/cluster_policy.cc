@@ -25,6 +25,10 @@ std::string MissingGpusOf(const spec::ClusterSettings& cluster, const Capacity& 
 
 }  // namespace
 
+std::string_view ToString(MissingGpus missing) {
+  return missing == MissingGpus::kRefuse ? "require" : "substitute";
+}
+
 spec::Resources NodeOf(const spec::ClusterSettings& cluster, const Capacity& machine) {
   const std::int64_t nodes = std::max(1, cluster.max_nodes);
   spec::Resources node;

@@ -24,6 +24,9 @@ spec::Resources NodeOf(const spec::ClusterSettings& cluster, const Capacity& mac
 // Whether a size's GPUs may be missing: the run is told and has CPUs only, or it is refused.
 enum class MissingGpus { kSubstitute, kRefuse };
 
+// As `roost serve --gpu` takes it and `GET /server` tells it: "substitute" or "require".
+std::string_view ToString(MissingGpus missing);
+
 // "STANDARD_NC6 promises 1 GPU; this machine has none, so the run has CPUs only"; empty when the
 // machine has what the size promises.
 std::string GpuSubstitution(const spec::ClusterSettings& cluster, const Capacity& machine);

@@ -261,6 +261,7 @@ Result<ComputeView> Engine::State::DeleteCompute(const std::string& name) {
 }
 
 const std::vector<spec::VmSize>& Engine::vm_sizes() const { return state_->options.vm_sizes; }
+MissingGpus Engine::missing_gpus() const { return state_->options.missing_gpus; }
 
 Result<std::vector<ComputeView>> Engine::ListCompute() {
   return state_->Call<std::vector<ComputeView>>(

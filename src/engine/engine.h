@@ -119,6 +119,7 @@ class Engine {
   // Compute targets. Deleting one fails what waits for it, cancels what runs on it, and is over
   // when its last run is; `local` cannot be changed (kConflict).
   const std::vector<spec::VmSize>& vm_sizes() const;
+  MissingGpus missing_gpus() const;
   Result<std::vector<ComputeView>> ListCompute();  // `local` first, then by name
   Result<ComputeView> GetCompute(const std::string& name);
   struct ComputeCreated {

@@ -80,17 +80,43 @@ void PutTrainerLast(const fs::path& trainer, EnvironmentMap& environment) {
   path += path.empty() ? folder : ":" + folder;
 }
 
+// The labels that Azure ML has for a workspace.
+struct WorkspaceNames {
+  std::string subscription = "local";
+  std::string group = "local";
+  std::string name = "roost";
+
+  std::string Scope() const {
+    return "/subscriptions/" + subscription + "/resourceGroups/" + group +
+           "/providers/Microsoft.MachineLearningServices/workspaces/" + name;
+  }
+};
+
+WorkspaceNames WorkspaceOf(const store::Run& run) {
+  const auto scope = run.properties.find(kWorkspaceProperty);
+  if (scope == run.properties.end()) return {};
+  const std::vector<std::string> parts = Split(scope->second, '/');
+  if (parts.size() != 9) return {};
+  WorkspaceNames names{parts[2], parts[4], parts[8]};
+  return names.Scope() == scope->second ? names : WorkspaceNames{};
+}
+
 void AddAzureNames(const store::Run& run, const spec::RunLayout& layout,
                    const RunIdentity& identity, EnvironmentMap& to) {
   to["AZUREML_RUN_ID"] = run.id.value();
   to["AZUREML_EXPERIMENT_ID"] = std::to_string(run.experiment.value());
   to["AZUREML_ARM_PROJECT_NAME"] = run.experiment_name;
-  to["AZUREML_ARM_WORKSPACE_NAME"] = "roost";
-  to["AZUREML_ARM_SUBSCRIPTION"] = "local";
-  to["AZUREML_ARM_RESOURCEGROUP"] = "local";
+  const WorkspaceNames workspace = WorkspaceOf(run);
+  to["AZUREML_ARM_WORKSPACE_NAME"] = workspace.name;
+  to["AZUREML_ARM_SUBSCRIPTION"] = workspace.subscription;
+  to["AZUREML_ARM_RESOURCEGROUP"] = workspace.group;
+  to["AZUREML_EXPERIMENT_SCOPE"] = workspace.Scope() + "/experiments/" + run.experiment_name;
+  to["AZUREML_CURRENT_CLOUD"] = "AzureCloud";
   to["AZUREML_WORKSPACE_ID"] = "roost";
   to["AZUREML_SERVICE_ENDPOINT"] = identity.server_url;
   to["AZUREML_RUN_TOKEN"] = identity.token;
+  // The token ends with its run, not at a time: 2100, in seconds.
+  to["AZUREML_RUN_TOKEN_EXPIRY"] = "4102444800";
   to["AZUREML_OUTPUT_DIRECTORY"] = layout.outputs_folder().string();
 }
 
@@ -101,6 +127,7 @@ void AddMlflowNames(const store::Run& run, const RunIdentity& identity, Environm
   to["MLFLOW_TRACKING_TOKEN"] = identity.token;
   to["MLFLOW_RUN_ID"] = run.id.value();
   to["MLFLOW_EXPERIMENT_NAME"] = run.experiment_name;
+  to["MLFLOW_EXPERIMENT_ID"] = std::to_string(run.experiment.value());
 }
 
 }  // namespace

@@ -12,6 +12,10 @@
 
 namespace roost::engine {
 
+// A run's property with the workspace as its submitter names it, in Azure ML's form
+// "/subscriptions/S/resourceGroups/G/providers/Microsoft.MachineLearningServices/workspaces/W".
+inline constexpr const char* kWorkspaceProperty = "roost.workspace";
+
 using EnvironmentMap = std::map<std::string, std::string>;
 
 // What a run's process is told about itself.

@@ -42,6 +42,25 @@ TEST_F(RunEnvironmentTest, TellsTheRunWhoItIs) {
   EXPECT_EQ(made.at("AZUREML_ARM_WORKSPACE_NAME"), "roost");
   EXPECT_EQ(made.at("AZUREML_RUN_TOKEN"), "secret");
   EXPECT_EQ(made.at("AZUREML_OUTPUT_DIRECTORY"), layout.outputs_folder().string());
+  EXPECT_EQ(made.at("AZUREML_CURRENT_CLOUD"), "AzureCloud");
+  EXPECT_EQ(made.at("AZUREML_RUN_TOKEN_EXPIRY"), "4102444800");
+}
+
+TEST_F(RunEnvironmentTest, TellsTheWorkspaceAsItsSubmitterNamesIt) {
+  const std::string scope =
+      "/subscriptions/sub/resourceGroups/group/providers/Microsoft.MachineLearningServices/"
+      "workspaces/mine";
+  run.properties["roost.workspace"] = scope;
+  const EnvironmentMap made = Make();
+  EXPECT_EQ(made.at("AZUREML_ARM_SUBSCRIPTION"), "sub");
+  EXPECT_EQ(made.at("AZUREML_ARM_RESOURCEGROUP"), "group");
+  EXPECT_EQ(made.at("AZUREML_ARM_WORKSPACE_NAME"), "mine");
+  EXPECT_EQ(made.at("AZUREML_EXPERIMENT_SCOPE"), scope + "/experiments/exp");
+  for (const char* rubbish : {"mine", "/a/b/c/d/e/f/g/h"}) {
+    run.properties["roost.workspace"] = rubbish;
+    EXPECT_EQ(Make().at("AZUREML_ARM_SUBSCRIPTION"), "local");
+    EXPECT_EQ(Make().at("AZUREML_ARM_WORKSPACE_NAME"), "roost");
+  }
 }
 
 TEST_F(RunEnvironmentTest, MlflowLogsIntoTheRunUnlessTheUserNamesAnotherServer) {
@@ -50,12 +69,14 @@ TEST_F(RunEnvironmentTest, MlflowLogsIntoTheRunUnlessTheUserNamesAnotherServer) 
   EXPECT_EQ(made.at("MLFLOW_TRACKING_TOKEN"), "secret");
   EXPECT_EQ(made.at("MLFLOW_RUN_ID"), "exp_1_ab");
   EXPECT_EQ(made.at("MLFLOW_EXPERIMENT_NAME"), "exp");
+  EXPECT_EQ(made.at("MLFLOW_EXPERIMENT_ID"), "7");
 
   definition.environment_variables["MLFLOW_TRACKING_URI"] = "http://elsewhere";
   const EnvironmentMap elsewhere = Make();
   EXPECT_EQ(elsewhere.at("MLFLOW_TRACKING_URI"), "http://elsewhere");
   EXPECT_FALSE(elsewhere.contains("MLFLOW_TRACKING_TOKEN"));
   EXPECT_FALSE(elsewhere.contains("MLFLOW_RUN_ID"));
+  EXPECT_FALSE(elsewhere.contains("MLFLOW_EXPERIMENT_ID"));
 }
 
 TEST_F(RunEnvironmentTest, TakesOnlyAShortListFromTheServer) {

@@ -31,11 +31,12 @@ Status CheckName(const std::string& field, std::string_view name, std::size_t ma
 
 // What docs/wire.md lists under "Environment of a run": a user's value would break the run's
 // connection to the server.
-constexpr std::array<std::string_view, 10> kReservedVariables = {
+constexpr std::array<std::string_view, 13> kReservedVariables = {
     "AZUREML_RUN_ID",           "AZUREML_EXPERIMENT_ID",     "AZUREML_ARM_PROJECT_NAME",
     "AZUREML_ARM_SUBSCRIPTION", "AZUREML_ARM_RESOURCEGROUP", "AZUREML_ARM_WORKSPACE_NAME",
     "AZUREML_WORKSPACE_ID",     "AZUREML_SERVICE_ENDPOINT",  "AZUREML_RUN_TOKEN",
-    "AZUREML_OUTPUT_DIRECTORY"};
+    "AZUREML_OUTPUT_DIRECTORY", "AZUREML_EXPERIMENT_SCOPE",  "AZUREML_CURRENT_CLOUD",
+    "AZUREML_RUN_TOKEN_EXPIRY"};
 
 bool IsReservedVariable(std::string_view name) {
   return name.starts_with("ROOST_") ||

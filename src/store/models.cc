@@ -78,6 +78,26 @@ Status RemoveVersionTag(Connection& db, std::int64_t version_key, const std::str
   return remove.Bind(1, version_key).Bind(2, key).Run();
 }
 
+Status AddVersionProperties(Connection& db, std::int64_t version_key,
+                            const std::map<std::string, std::string>& properties) {
+  std::map<std::string, std::string> kept;
+  {
+    ROOST_ASSIGN(Statement query,
+                 db.Prepare("SELECT properties FROM model_versions WHERE key = ?"));
+    ROOST_TRY(query.Bind(1, version_key).Step());
+    kept = ReadJsonMap(query.TextView(0));
+  }
+  for (const auto& [name, value] : properties) {
+    if (kept.emplace(name, value).first->second == value) continue;
+    return Fail(ErrorCode::kConflict, "The model version's property '" + name +
+                                          "' has a value already; properties never change. Use a "
+                                          "tag for what may.");
+  }
+  ROOST_ASSIGN(Statement update,
+               db.Prepare("UPDATE model_versions SET properties = ?2 WHERE key = ?1"));
+  return update.Bind(1, version_key).Bind(2, JsonOf(kept)).Run();
+}
+
 Status InsertVersion(WriteContext& context, const NewModelVersion& model, std::int64_t version,
                      const spec::SnapshotManifest& tree, const Lineage& lineage) {
   const Digest tree_id = tree.Id();
@@ -199,9 +219,11 @@ Result<std::vector<ModelFile>> Models::Files(const std::string& name, std::int64
 
 Status Models::Update(const std::string& name, std::int64_t version,
                       const std::optional<std::string>& description,
-                      const std::map<std::string, std::optional<std::string>>& tags) {
+                      const std::map<std::string, std::optional<std::string>>& tags,
+                      const std::map<std::string, std::string>& properties) {
   return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
     ROOST_ASSIGN(const std::int64_t key, VersionKey(context.db, name, version));
+    if (!properties.empty()) ROOST_TRY(AddVersionProperties(context.db, key, properties));
     for (const auto& [tag, value] : tags) {
       ROOST_TRY(value ? PutVersionTag(context.db, key, tag, *value)
                       : RemoveVersionTag(context.db, key, tag));

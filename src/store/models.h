@@ -153,10 +153,12 @@ class Models {
                            std::optional<std::int64_t> version) const;  // none: latest
   Result<std::vector<ModelFile>> Files(const std::string& name, std::int64_t version) const;
   Result<std::vector<ModelVersion>> SearchVersions(const ModelSearch& search) const;
-  // Tags with no value are removed.
+  // Tags with no value are removed. Properties are added; another value of one that is there is
+  // kConflict, and nothing changes.
   Status Update(const std::string& name, std::int64_t version,
                 const std::optional<std::string>& description,
-                const std::map<std::string, std::optional<std::string>>& tags);
+                const std::map<std::string, std::optional<std::string>>& tags,
+                const std::map<std::string, std::string>& properties = {});
   // A change of the version alone: its model's `updated_at` stays.
   Result<ModelVersion> DescribeVersion(const std::string& name, std::int64_t version,
                                        const std::string& description);

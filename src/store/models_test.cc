@@ -154,6 +154,19 @@ TEST_F(ModelsTest, ListsAndUpdates) {
   EXPECT_THAT(EventKindsAfter(before), ElementsAre("model", "model"));
 }
 
+TEST_F(ModelsTest, PropertiesAreAddedAndNeverChanged) {
+  NewModelVersion model = ModelOf("net");
+  model.properties = {{"acc", "0.9"}};
+  Register(model);
+  EXPECT_OK(store->models().Update("net", 1, {}, {}, {{"acc", "0.9"}, {"loss", "0.1"}}));
+  EXPECT_ERROR(store->models().Update("net", 1, "new", {{"t", "1"}}, {{"acc", "1"}, {"z", "1"}}),
+               ErrorCode::kConflict, "'acc'");
+  const ModelVersion kept = ROOST_VALUE(store->models().Get("net", 1));
+  EXPECT_THAT(kept.properties, ElementsAre(std::pair("acc", "0.9"), std::pair("loss", "0.1")));
+  EXPECT_EQ(kept.description, "");
+  EXPECT_TRUE(kept.tags.empty());
+}
+
 TEST_F(ModelsTest, AModelMadeWithoutVersionsStaysWithoutThem) {
   NewModel model;
   model.name = "net";

@@ -225,6 +225,27 @@ Status Runs::AddProperties(RunKey key, const std::map<std::string, std::string>&
   });
 }
 
+Status Runs::SetSnapshot(RunKey key, const Digest& snapshot) {
+  return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
+    ROOST_ASSIGN(const std::string run_id, RequireNotDeleted(context.db, key));
+    ROOST_ASSIGN(const Run run, LoadRun(context.db, key, WithDefinition::kNo));
+    if (run.snapshot == snapshot) return {};
+    if (run.kind == RunKind::kManaged) {
+      return Fail(ErrorCode::kConflict,
+                  "The run '" + run_id + "' was submitted: its snapshot is what it runs.");
+    }
+    if (run.snapshot) {
+      return Fail(ErrorCode::kConflict,
+                  "The run '" + run_id + "' has a snapshot already, and a run has one.");
+    }
+    ROOST_TRY(RequireSnapshot(context.db, snapshot));
+    ROOST_ASSIGN(Statement update,
+                 context.db.Prepare("UPDATE runs SET snapshot = ?2 WHERE key = ?1"));
+    ROOST_TRY(update.Bind(1, key.value()).BindBlob(2, BytesOf(snapshot)).Run());
+    return AddRunEvent(context, "run_changed", run_id);
+  });
+}
+
 Status Runs::SetLifecycle(RunKey key, Lifecycle lifecycle) {
   return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
     ROOST_ASSIGN(const Run run, LoadRun(context.db, key, WithDefinition::kNo));

@@ -165,4 +165,12 @@ Result<std::string> RequireNotDeleted(Connection& db, RunKey key) {
   return query.Text(0);
 }
 
+Status RequireSnapshot(Connection& db, const Digest& snapshot) {
+  ROOST_ASSIGN(Statement query, db.Prepare("SELECT 1 FROM snapshots WHERE id = ?"));
+  ROOST_ASSIGN(const bool row, query.BindBlob(1, BytesOf(snapshot)).Step());
+  if (row) return {};
+  return Invalid("snapshot",
+                 "There is no snapshot " + snapshot.ToText() + " any more; send the folder again.");
+}
+
 }  // namespace roost::store

@@ -21,5 +21,7 @@ Error NoSuchRun(const RunId& id);
 Error NoSuchRun(RunKey key);
 // The outer id of a run that may be changed: kNotFound when it is gone, kConflict when deleted.
 Result<std::string> RequireNotDeleted(Connection& db, RunKey key);
+// Looked at in the transaction that names it: whoever asked before may have met garbage collection.
+Status RequireSnapshot(Connection& db, const Digest& snapshot);
 
 }  // namespace roost::store

@@ -47,16 +47,6 @@ Status RequireParent(Connection& db, const std::string& parent_id) {
               "The parent run '" + parent_id + "' is deleted and cannot get children.");
 }
 
-// Looked at in the transaction that names it: whoever asked before may have met garbage collection.
-Status RequireSnapshot(Connection& db, const std::optional<Digest>& snapshot) {
-  if (!snapshot) return {};
-  ROOST_ASSIGN(Statement query, db.Prepare("SELECT 1 FROM snapshots WHERE id = ?"));
-  ROOST_ASSIGN(const bool row, query.BindBlob(1, BytesOf(*snapshot)).Step());
-  if (row) return {};
-  return Invalid("snapshot", "There is no snapshot " + snapshot->ToText() +
-                                 " any more; send the folder again.");
-}
-
 // The run's number in its experiment.
 Result<std::int64_t> NextNumber(WriteContext& context, ExperimentId experiment) {
   ROOST_ASSIGN(Statement next, context.db.Prepare("UPDATE experiments SET last_run_number = "
@@ -146,7 +136,7 @@ Result<Runs::Created> Runs::Create(const NewRun& run) {
     }
     ROOST_TRY(RequireRunToBeNew(context.db, run.id));
     ROOST_TRY(RequireParent(context.db, run.parent_id));
-    ROOST_TRY(RequireSnapshot(context.db, run.snapshot));
+    if (run.snapshot) ROOST_TRY(RequireSnapshot(context.db, *run.snapshot));
     ROOST_ASSIGN(const std::int64_t number, NextNumber(context, run.experiment));
     ROOST_ASSIGN(const RunKey key, InsertRow(context, run, number));
     ROOST_TRY(InsertRest(context.db, key, run));

@@ -138,6 +138,9 @@ class Runs {
   Status RemoveTag(RunKey key, const std::string& tag);
   // Adding works, the same value again is fine, another value is kConflict.
   Status AddProperties(RunKey key, const std::map<std::string, std::string>& properties);
+  // Of a tracked run, once: kConflict when it has another one already or is managed. A snapshot
+  // that is not there is kInvalidArgument.
+  Status SetSnapshot(RunKey key, const Digest& snapshot);
   // Active <-> archived, any -> deleted, deleted -> active (until gc). A managed run that is not
   // final cannot be deleted.
   Status SetLifecycle(RunKey key, spec::Lifecycle lifecycle);

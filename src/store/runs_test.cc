@@ -212,6 +212,25 @@ TEST_F(RunsTest, TagsChangeAndPropertiesDoNot) {
   EXPECT_EQ(Get("a").properties.size(), 2U);
 }
 
+TEST_F(RunsTest, ATrackedRunGetsItsSnapshotOnce) {
+  const Digest snapshot = AddSnapshot("print(1)");
+  const RunRow run = Add(RunOf("a", RunKind::kTracked));
+  Runs& runs = store->runs();
+  EXPECT_ERROR(runs.SetSnapshot(run.key, DigestOf("nothing")), ErrorCode::kInvalidArgument,
+               "send the folder again");
+  for (int round = 0; round < 2; ++round) {
+    const std::int64_t before = store->events().LastId();
+    EXPECT_OK(runs.SetSnapshot(run.key, snapshot));
+    EXPECT_EQ(EventKindsAfter(before).size(), round == 0 ? 1U : 0U);
+  }
+  EXPECT_EQ(Get("a").snapshot, snapshot);
+  EXPECT_ERROR(runs.SetSnapshot(run.key, AddSnapshot("print(2)")), ErrorCode::kConflict,
+               "has a snapshot already");
+  EXPECT_ERROR(runs.SetSnapshot(Add("submitted").key, snapshot), ErrorCode::kConflict,
+               "was submitted");
+  EXPECT_EQ(Get("a").snapshot, snapshot);
+}
+
 TEST_F(RunsTest, DeletedRunsAreKeptUntouchedUntilTheyAreRestored) {
   const RunRow run = Add("a");
   Runs& runs = store->runs();
