@@ -5,11 +5,13 @@ ROOST_BINARY names the binary (default: the release build).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -121,6 +123,12 @@ class Server:
                 return run
             time.sleep(0.05)
         raise AssertionError(f"run {run_id} is {run['status']} ({run['reason']}), not {' or '.join(states or FINAL)}")
+
+    def states_of(self, run_id: str) -> list[str]:
+        """The states that the run came into one after the other, from the store's events."""
+        with contextlib.closing(sqlite3.connect(f"{(self.folder / 'roost.db').as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT body FROM events WHERE run_id = ? AND kind = 'run_state' ORDER BY id", (run_id,))
+            return [json.loads(body)["status"] for (body,) in rows]
 
     def log(self, run_id: str, path: str = "azureml-logs/70_driver_log.txt") -> bytes:
         return b"".join(self.client.stream(f"/runs/{run_id}/logs/{path}"))

@@ -52,8 +52,11 @@ def conda_files() -> list[str]:
     return [json.dumps(CONDA), json.dumps({**CONDA, "dependencies": [*CONDA["dependencies"][:1], *pip]})]
 
 
-def check_console(printed: str, run, *, built: bool) -> None:
-    """What waiting with show_output prints: the run, each log under its heading, the summary with the link."""
+def check_console(printed: str, server: Server, run, *, built: bool) -> None:
+    """What waiting with show_output prints: the run, each log under its heading, the summary with the link. And the phases that the run
+    went through meanwhile."""
+    # Only an environment that is built is waited for before the queue; the working folder is prepared behind it.
+    assert server.states_of(run.id) == [*(["Preparing", "Queued"] if built else []), "Preparing", "Starting", "Running", "Finalizing", "Completed"]
     link = run.get_portal_url()
     lines = printed.splitlines()
     assert lines[:2] == [f"RunId: {run.id}", f"Web View: {link}"]
@@ -124,7 +127,7 @@ def test_the_estimator(desk, torch_server, capsys, caplog):
         warnings.simplefilter("ignore")  # on a machine without GPUs one tells of them
         printed = script.run(blocks[6])
     run = script["run"]
-    check_console(printed, run, built=True)
+    check_console(printed, torch_server, run, built=True)
     assert "epoch 30/30" in printed and run.get_status() == "Completed"
     check_relaxed(torch_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.4\.0 -> torch==\d", r"torchvision==0\.5\.0 -> torchvision==0\.\d", r"pillow==5\.4\.1 -> pillow==\d")
     check_gpu(torch_server, run)
@@ -179,7 +182,7 @@ def test_training_at_scale(desk, torch_server, capsys):
         warnings.simplefilter("ignore")
         printed = script.run(blocks[10])
     run = script["run"]
-    check_console(printed, run, built=True)
+    check_console(printed, torch_server, run, built=True)
     assert "epoch 30/30" in printed and run.experiment.name == "Tutorial-pytorch-birds"
     check_relaxed(torch_server, run, r"python=3\.6\.2 -> python=3\.\d+", r"torch==1\.6\.0 -> torch==\d", r"torchvision==0\.7\.0 -> torchvision==0\.\d", r"future==0\.17\.1 -> future==1")
     log = torch_server.log(run.id, "azureml-logs/20_image_build_log.txt").decode()
@@ -191,7 +194,7 @@ def test_training_at_scale(desk, torch_server, capsys):
         warnings.simplefilter("ignore")
         again = script["Experiment"](script["ws"], "Tutorial-pytorch-birds").submit(script["src"])
     again.wait_for_completion(show_output=True)
-    check_console(capsys.readouterr().out, again, built=False)
+    check_console(capsys.readouterr().out, torch_server, again, built=False)
 
     script.run(blocks[11])
     assert (script["model"].name, script["model"].version) == ("pytorch-birds", 1)

@@ -1,12 +1,21 @@
 """RunDetails: a run drawn as text and as HTML."""
 
+import fcntl
 import io
+import os
+import pty
 import re
+import select
+import struct
+import subprocess
 import sys
+import termios
 import types
 import xml.etree.ElementTree
 
 import pytest
+
+from harness import SDK
 
 from azureml.core import Experiment, ScriptRunConfig
 from azureml.exceptions import UserErrorException
@@ -51,6 +60,56 @@ def test_what_is_shown(run, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     RunDetails(run).show()  # returns, since the run is over
     assert f"widgets / {run.id}" in capsys.readouterr().out
+
+
+GOES_ON = """
+import pathlib, sys, time
+for step in (1, 2):
+    while not pathlib.Path(sys.argv[1], str(step)).exists():
+        time.sleep(0.02)
+    print('step', step, flush=True)
+while not pathlib.Path(sys.argv[1], 'end').exists():
+    time.sleep(0.02)
+"""
+SHOW = """
+import sys
+from azureml.core import Run, Workspace
+from azureml.widgets import RunDetails
+RunDetails(Run.get(Workspace.from_config(), sys.argv[1])).show()
+print('the next line')
+"""
+
+
+def test_a_run_that_goes_on_in_a_terminal(ws, project, tmp_path):
+    run = Experiment(ws, "widgets").submit(ScriptRunConfig(project({"goes_on.py": GOES_ON}), "goes_on.py", [str(tmp_path)]))
+    terminal, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    shows = subprocess.Popen([sys.executable, "-c", SHOW, run.id], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "PYTHONPATH": str(SDK)},
+                             start_new_session=True)  # fmt: skip
+    os.close(theirs)
+    drawn = ""
+
+    def until(text):
+        nonlocal drawn
+        while text not in drawn:
+            assert select.select([terminal], [], [], 60)[0], f"{text} was not drawn:\n{drawn}"
+            drawn += os.read(terminal, 1 << 16).decode()
+
+    try:
+        for step in (1, 2):
+            (tmp_path / str(step)).touch()
+            until(f"step {step}")
+        assert "the next line" not in drawn and "Completed" not in drawn and "Running" in drawn
+        (tmp_path / "end").touch()
+        until("the next line")
+        assert shows.wait(60) == 0
+    finally:
+        shows.kill()
+        os.close(terminal)
+    screens = re.split("\x1b\\[\\d+A\r\x1b\\[J", drawn)  # each is drawn over the one before
+    assert len(screens) >= 3 and all(f"widgets / {run.id}" in screen for screen in screens)
+    assert "step 1" in screens[-1] and "step 2" in screens[-1] and "Completed" in screens[-1]
+    assert all(len(line) < 80 for screen in screens for line in screen.splitlines())
 
 
 def test_in_a_notebook(run, monkeypatch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+import sys
+import time
+from typing import Any, Callable, Iterator
 
 from azureml.exceptions import ServiceException, UserErrorException
 from roost.client import Client, RoostError
@@ -15,6 +17,26 @@ class service_errors:
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
         if isinstance(value, RoostError):
             raise ServiceException(value.message, value.status) from value
+
+
+_PAUSE = 1.0  # seconds between questions to a server that is away
+
+
+def ask_until_answered(question: Callable[[], Any], deadline: float | None = None) -> Any:
+    """The answer, however long the server is away (until ``deadline``, on the monotonic clock): what is waited for goes on without it, and
+    so does waiting."""
+    told = False
+    while True:
+        try:
+            return question()
+        except ServiceException as error:
+            is_away = error.status_code in (0, 503)  # 0: no answer at all
+            if not is_away or (deadline is not None and time.monotonic() >= deadline):
+                raise
+            if not told:
+                print(f"roost: {error.message}; waiting goes on", file=sys.stderr)
+            told = True
+            time.sleep(_PAUSE)
 
 
 def matches(have: dict, wanted: Any) -> bool:

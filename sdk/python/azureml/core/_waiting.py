@@ -7,9 +7,10 @@ import json
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING
 
-from azureml.exceptions import ActivityFailedException, ExperimentExecutionException, ServiceException
+from azureml.core._service import ask_until_answered
+from azureml.exceptions import ActivityFailedException, ExperimentExecutionException
 from roost.client import RoostError, quote_path
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def wait_for_completion(run: Run, show_output: bool, wait_post_processing: bool,
             print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}")
             _stream(run, wait_post_processing)
         else:
-            while not _is_over(_ask(run.get_status), wait_post_processing):
+            while not _is_over(ask_until_answered(run.get_status), wait_post_processing):
                 time.sleep(0.5)
     except KeyboardInterrupt:
         raise ExperimentExecutionException("The output streaming for the run interrupted.\nBut the run is still executing on the compute target.") from None
-    details = _ask(run.get_details)
+    details = ask_until_answered(run.get_details)
     error = details.get("error")
     if show_output:
         print(f"\nExecution Summary\n=================\nRunId: {run.id}\nWeb View: {run.get_portal_url()}")
@@ -47,30 +48,15 @@ def _is_over(status: str, wait_post_processing: bool) -> bool:
     return status in _FINAL or (status == "CancelRequested" and not wait_post_processing)
 
 
-def _ask(question: Callable[[], Any]) -> Any:
-    """The answer, however long the server is away: the run goes on without it, and so does waiting."""
-    told = False
-    while True:
-        try:
-            return question()
-        except ServiceException as error:
-            if error.status_code not in (0, 503):  # 0: no answer at all
-                raise
-            if not told:
-                print(f"roost: {error.message}; waiting goes on", file=sys.stderr)
-            told = True
-            time.sleep(1)
-
-
 def _stream(run: Run, wait_post_processing: bool) -> None:
     """Follows the highest-numbered driver log of the newest attempt; moves on when a higher one appears, or another attempt."""
     shown: tuple[str, int] | None = None  # path and attempt
     offset = 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
-        status = _ask(run.get_status)
+        status = ask_until_answered(run.get_status)
         over = _is_over(status, wait_post_processing)
-        newest = _newest(_ask(lambda: run._call("GET", "/logs"))["items"])
+        newest = _newest(ask_until_answered(lambda: run._call("GET", "/logs"))["items"])
         if newest is not None and newest != shown:
             if shown is not None:
                 _show_rest(run, shown, offset, decoder)  # what came between the last look and the next log

@@ -86,10 +86,10 @@ class RunDetails:
 
     def _views(self) -> Any:
         """The run again and again until it is over; a server that is away is waited for."""
-        from azureml.core._waiting import _ask
+        from azureml.core._service import ask_until_answered
 
         while True:
-            view = _ask(self._look)
+            view = ask_until_answered(self._look)
             yield view
             if view.is_over:
                 return
