@@ -23,6 +23,7 @@ from azureml.exceptions import (
     ComputeTargetException,
     UserErrorException,
 )
+from azureml.train.estimator import Estimator
 
 
 @pytest.fixture
@@ -74,6 +75,21 @@ def test_waiting_survives_the_server(impatient, no_other_server, server, project
     printed = capfd.readouterr().out
     if show_output:
         assert printed.count("after") == 1 and "Execution Summary" in printed and "waiting goes on" not in printed
+
+
+def test_use_gpu_where_the_operator_requires_gpus(make_server, no_other_server, project, tmp_path, monkeypatch):
+    server = make_server("--gpu", "require")
+    if server.client.get("/server")["resources"]["gpus"]:
+        pytest.skip("this machine has GPUs")
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, server, "config.json")
+    ws, source = Workspace.from_config(), project({"a.py": "print('never')"})
+    AmlCompute.create(ws, "cpu-cluster", AmlCompute.provisioning_configuration("STANDARD_A1_V2", max_nodes=1))
+    AmlCompute.create(ws, "gpu-cluster", AmlCompute.provisioning_configuration("STANDARD_NC6", max_nodes=1))
+    for target in ("local", "cpu-cluster", "gpu-cluster"):
+        with pytest.raises(UserErrorException, match="--gpu require"):
+            Experiment(ws, "gpus").submit(Estimator(source, compute_target=target, entry_script="a.py", use_gpu=True))
+    assert server.client.get("/runs")["items"] == []
 
 
 def test_a_wrong_token(desk, torch_server):

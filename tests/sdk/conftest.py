@@ -7,6 +7,7 @@ import json
 import pytest
 
 from harness import Server, end_runs
+from roost.client import Client
 from sdk.data_server import DataServer
 from sdk.fake_service import FakeService
 from sdk.support import write_config
@@ -34,6 +35,14 @@ def fake():
     service = FakeService()
     yield service
     service.stop()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A request that finds no server is not repeated, and what waits for a server asks again at once."""
+    call = Client.call
+    monkeypatch.setattr(Client, "call", lambda self, *given, **more: call(self, *given, **{"patience": 0, **more}))
+    monkeypatch.setattr("azureml.core._service._PAUSE", 0)
 
 
 @pytest.fixture

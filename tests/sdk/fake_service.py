@@ -16,7 +16,7 @@ CURATED_ROW = {"name": CURATED, "version": "1", "python": {"pip": ["azureml-defa
 
 class No(Exception):
     def __init__(self, status: int, message: str, field: str | None = None):
-        codes = {400: "invalid_argument", 404: "not_found", 409: "conflict"}
+        codes = {400: "invalid_argument", 404: "not_found", 409: "conflict", 503: "unavailable"}
         self.status = status
         self.body = {"error": {"code": codes[status], "message": message, "details": [{"field": field, "message": message}] if field else []}}
 
@@ -32,6 +32,8 @@ class FakeService:
         self.compute: dict[str, dict] = {}
         self.runs: list[dict] = []
         self.substituted: str | None = None  # what a run gets told of its GPU
+        self.gpus, self.gpu_policy = 0, "substitute"
+        self.away = 0  # how many requests find it on its way down
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,6 +46,9 @@ class FakeService:
                 path = parts.path[len("/api/v1") :]
                 service.asked.append((self.command, path, body))
                 try:
+                    if service.away:
+                        service.away -= 1
+                        raise No(503, "the server is going down")
                     status, answer = service.answer(self.command, path, body, dict(urllib.parse.parse_qsl(parts.query)))
                 except No as no:
                     status, answer = no.status, no.body
@@ -170,7 +175,7 @@ class FakeService:
     # -- runs -------------------------------------------------------------------------------------------------------
 
     def GET_server(self, parts, body, query):
-        return 200, {"resources": {"cpus": 2, "gpus": 0, "memory_mb": 1000}}
+        return 200, {"resources": {"cpus": 2, "gpus": self.gpus, "memory_mb": 1000}, "gpu_policy": self.gpu_policy}
 
     def POST_experiments(self, parts, body, query):
         return 201, {"experiment_id": "1", "name": body["name"], "tags": {}, "created_at": NOW}

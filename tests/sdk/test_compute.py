@@ -126,6 +126,23 @@ def test_waiting_for_nodes(fake, fake_ws, capsys):
         target.wait_for_completion()
 
 
+def test_waiting_outlives_the_server(fake, fake_ws, impatient, capsys):
+    target = ComputeTarget.create(fake_ws, "cpu-cluster", AmlCompute.provisioning_configuration(min_nodes=2, max_nodes=4))
+    fake.away = 3
+    target.wait_for_completion(show_output=True)
+    printed = capsys.readouterr()
+    assert fake.away == 0 and "Minimum number of nodes requested have been provisioned" in printed.out
+    assert printed.err.count("the server is going down; waiting goes on") == 1
+    fake.away = 3
+    with pytest.raises(ServiceException, match="going down"):  # the time is up while nobody answers
+        target.wait_for_completion(timeout_in_minutes=0)
+    fake.away = 0
+    target.delete()
+    fake.away = 2
+    target.wait_for_completion(is_delete_operation=True)
+    assert fake.away == 0 and list(fake_ws.compute_targets) == []
+
+
 def test_deleting(fake_ws, capsys):
     target = article(fake_ws)
     capsys.readouterr()

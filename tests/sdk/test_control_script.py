@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from contextlib import redirect_stdout
 
 import pytest
@@ -306,6 +307,56 @@ def test_an_interactive_run(experiment, project, monkeypatch):
         run.get_secret("x")
     assert run.input_datasets == {} == run.output_datasets
     assert Model(experiment.workspace, run_id=run.id).name == "by-hand"
+
+
+def test_an_interactive_runs_outputs(experiment, project, monkeypatch):
+    monkeypatch.chdir(project({"notebook.py": "1"}))
+    run = experiment.start_logging(outputs="results", snapshot_directory=None)
+    pathlib.Path("results/deep").mkdir()
+    pathlib.Path("results/deep/a.txt").write_text("a")
+    pathlib.Path("results/b.txt").write_text("half")
+    run.upload_file("results/b.txt", "results/b.txt")
+    pathlib.Path("results/b.txt").write_text("whole")
+    with run.child_run(outputs="results/deep") as child:
+        assert child.get_file_names() == []
+    assert child.get_file_names() == ["results/deep/a.txt"] and run.get_file_names() == ["results/b.txt"]
+    run.complete()
+    assert run.get_file_names() == ["results/b.txt", "results/deep/a.txt"]
+    run.download_file("results/b.txt", "got")
+    assert pathlib.Path("got").read_text() == "whole"
+
+    open_run = experiment.start_logging(snapshot_directory=None)
+    elsewhere = project({"c.txt": "c"}, "elsewhere")
+    Run(experiment, open_run.id, outputs=str(elsewhere)).complete()
+    assert open_run.get_file_names() == ["elsewhere/c.txt"] and open_run.status == "Completed"
+    for place in (".", ".."):
+        with pytest.raises(UserErrorException, match="holds the current folder"):
+            experiment.start_logging(outputs=place, snapshot_directory=None)
+
+
+def test_an_interactive_runs_snapshot_is_taken_once(experiment, project, monkeypatch):
+    monkeypatch.chdir(project({"notebook.py": "1", "src/a.py": "2"}))
+    run = experiment.start_logging(snapshot_directory=None)
+    assert run.get_snapshot_id() is None
+    snapshot = run.take_snapshot("src")
+    assert run.get_snapshot_id() == snapshot and zipfile.ZipFile(run.restore_snapshot()).namelist() == ["a.py"]
+    with pytest.raises(SnapshotException, match="has a snapshot already"):
+        run.take_snapshot("src")
+    run.complete()
+    alone = experiment.start_logging(snapshot_directory=None)
+    alone.take_snapshot("notebook.py")
+    assert zipfile.ZipFile(alone.restore_snapshot()).namelist() == ["notebook.py"]
+    with pytest.raises(SnapshotException, match="nowhere"):
+        experiment.start_logging(snapshot_directory=None).take_snapshot("nowhere")
+
+
+def test_the_folder_of_a_run(experiment, project):
+    source = project({"a.py": ""})
+    run = experiment.submit(ScriptRunConfig(source, "a.py"))
+    assert run.directory == str(source) == ScriptRun(experiment, run.id, directory=str(source)).directory
+    assert ScriptRun(experiment, run.id).directory is None
+    with pytest.raises(UserErrorException, match="there is no folder nowhere"):
+        ScriptRun(experiment, run.id, directory="nowhere")
 
 
 def test_a_second_attempt_to_log_in_an_archived_experiment(ws):

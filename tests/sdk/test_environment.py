@@ -286,6 +286,14 @@ def test_a_folder(fake_ws, tmp_path, article):
         Environment.load_from_directory(tmp_path / "nothing")
 
 
+def test_waiting_for_a_build_outlives_the_server(fake, fake_ws, article, impatient, capsys):
+    build = article.build(fake_ws)
+    fake.away = 3
+    build.wait_for_completion()
+    printed = capsys.readouterr()
+    assert fake.away == 0 and printed.out == "Collecting torch\n" and printed.err.count("waiting goes on") == 1
+
+
 def test_building(fake, fake_ws, article, capsys):
     build = article.build(fake_ws)
     assert build.status == "Running"

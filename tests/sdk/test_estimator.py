@@ -5,10 +5,10 @@ import warnings
 import pytest
 
 import azureml.core._warnings
-from azureml.core import Dataset, Environment, Experiment
+from azureml.core import Dataset, Environment, Experiment, RunConfiguration, ScriptRunConfig
 from azureml.core.runconfig import MpiConfiguration
 from azureml.data.datapath import DataPath
-from azureml.exceptions import TrainingException, UserErrorException
+from azureml.exceptions import ComputeTargetException, ExperimentExecutionException, TrainingException, UserErrorException
 from azureml.train.dnn import Gloo, Mpi, Nccl, PyTorch
 from azureml.train.estimator import Estimator
 
@@ -84,7 +84,7 @@ def test_several_processes_are_refused_at_submit(fake, fake_ws, project):
 
 
 @pytest.mark.parametrize("settings, said", [
-    ({"compute_target": None}, "Either compute_target or vm_size"), ({"compute_target": None, "vm_size": "STANDARD_NC6"}, "create one with AmlCompute"),
+    ({"compute_target": None}, "Either compute_target or vm_size"), ({"vm_size": "STANDARD_NC6"}, "not both"), ({"vm_priority": "lowpriority"}, "goes with vm_size"),
     ({"entry_script": None}, "entry_script is needed"), ({"script_params": ["--a"]}, "must be a dictionary"), ({"node_count": 2}, "need distributed_training"),
     ({"distributed_training": Gloo(), "process_count_per_node": 2}, "one process on each node"), ({"distributed_training": "mpi"}, "must be Mpi"),
     ({"distributed_backend": "ps"}, "must be mpi, gloo, nccl"), ({"distributed_backend": "mpi", "distributed_training": Mpi()}, "old form"),
@@ -131,14 +131,65 @@ def test_data(data_ws, data_server, project):
     assert modes["train"] == "mount" and modes["more"] == "direct" and "download" in modes.values() and len(modes) == 4
 
 
+def with_gpu(source, target="local"):
+    return PyTorch(source, compute_target=target, entry_script="a.py", framework_version="1.6", use_gpu=True)
+
+
 def test_use_gpu_on_the_servers_machine(fake, fake_ws, project):
-    estimator = PyTorch(project({"a.py": ""}), compute_target="local", entry_script="a.py", framework_version="1.6", use_gpu=True)
-    with pytest.warns(UserWarning, match="has none, so the run has CPUs only"):
+    estimator = with_gpu(project({"a.py": ""}))
+    with pytest.warns(UserWarning, match="the server's machine has none, so the run has CPUs only"):
         Experiment(fake_ws, "e").submit(estimator)
     assert "CPUs only" in fake.runs[-1]["properties"]["roost.gpu_substitution"] and "gpus" not in fake.runs[-1].get("resources", {})
-    fake.GET_server = lambda *_: (200, {"resources": {"cpus": 2, "gpus": 1, "memory_mb": 1}})
+    fake.gpus = 1
     Experiment(fake_ws, "e").submit(estimator)
     assert fake.runs[-1]["resources"] == {"gpus": 1} and "properties" in fake.runs[-1] and "roost.gpu_substitution" not in fake.runs[-1]["properties"]
+
+
+def test_use_gpu_on_a_cluster_without_gpus(fake, fake_ws, project):
+    source, size = project({"a.py": ""}), {"cpus": 2, "gpus": 0, "memory_mb": 7168}
+    fake.compute["cpu-cluster"] = fake.target({"name": "cpu-cluster", "max_nodes": 1, "vm_size": "STANDARD_D2_V2", "wanted": size})
+    with pytest.warns(UserWarning, match=r"the nodes of 'cpu-cluster' \(STANDARD_D2_V2\) have none, so the run has CPUs only") as caught:
+        Experiment(fake_ws, "e").submit(with_gpu(source, "cpu-cluster"))
+    assert len(caught) == 1 and "CPUs only" in fake.runs[-1]["properties"]["roost.gpu_substitution"] and "resources" not in fake.runs[-1]
+    with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound"):
+        Experiment(fake_ws, "e").submit(with_gpu(source, "nothing"))
+
+
+def test_use_gpu_under_the_operators_require(fake, fake_ws, project):
+    source, size = project({"a.py": ""}), {"cpus": 2, "gpus": 0, "memory_mb": 7168}
+    fake.compute["cpu-cluster"] = fake.target({"name": "cpu-cluster", "max_nodes": 1, "vm_size": "STANDARD_D2_V2", "wanted": size})
+    fake.gpu_policy = "require"
+    for target in ("local", "cpu-cluster"):
+        with pytest.raises(UserErrorException, match="have none|has none.*started with --gpu require"):
+            Experiment(fake_ws, "e").submit(with_gpu(source, target))
+    assert fake.runs == []
+    fake.gpus = 1
+    Experiment(fake_ws, "e").submit(with_gpu(source))
+    assert fake.runs[-1]["resources"] == {"gpus": 1}
+
+
+def test_a_size_without_a_cluster(fake, fake_ws, project):
+    source = project({"a.py": ""})
+    for _ in range(2):
+        Experiment(fake_ws, "e").submit(Estimator(source, vm_size="STANDARD_NC6", entry_script="a.py"))
+    assert [run["compute_target"] for run in fake.runs] == ["auto-nc6"] * 2
+    (body,) = fake.bodies("POST", "/compute")
+    assert (body["name"], body["vm_size"], body["vm_priority"], body["min_nodes"], body["max_nodes"]) == ("auto-nc6", "STANDARD_NC6", "dedicated", 0, 1)
+    fake.compute["auto-nc6"]["max_nodes"] = 4  # what its owner changed stays
+    config = RunConfiguration()
+    config.target, config.amlcompute.vm_size = "amlcompute", "Standard_NC6"
+    Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", run_config=config))
+    assert fake.runs[-1]["compute_target"] == "auto-nc6" and len(fake.bodies("POST", "/compute")) == 1
+    fake.compute["auto-nc6"]["vm_size"] = "STANDARD_D2_V2"
+    with pytest.raises(ComputeTargetException, match="auto-nc6 has the size STANDARD_D2_V2, not Standard_NC6"):
+        Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", run_config=config))
+    config.amlcompute.vm_size = None
+    with pytest.raises(ExperimentExecutionException, match="vm_size, which is not set"):
+        Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", run_config=config))
+    long = Estimator(source, vm_size="Standard_ND96amsr_A100_v4", vm_priority="lowpriority", entry_script="a.py")
+    Experiment(fake_ws, "e").submit(long)
+    name = fake.runs[-1]["compute_target"]
+    assert len(name) == 24 and name.startswith("auto-nd96amsr-a") and fake.compute[name]["vm_priority"] == "lowpriority"
 
 
 def test_what_else_dnn_had():

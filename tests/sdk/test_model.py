@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from azureml.core import Model
-from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
+from azureml.exceptions import ModelNotFoundException, ServiceException, UserErrorException, WebserviceException
 
 
 @pytest.fixture
@@ -60,8 +60,12 @@ def test_changing(ws, weights):
     assert Model(ws, "changing").serialize()["tags"] == {"c": "3"} and Model(ws, "changing").description == "new"
     model.update_tags_properties(add_tags={"d": "4"}, remove_tags=["c"])
     assert model.tags == {"d": "4"}
-    with pytest.raises(NotImplementedError, match="when it is registered"):
-        model.add_properties({"x": "y"})
+    model.add_properties({"x": 1})
+    model.update_tags_properties(add_properties={"x": "1", "y": "2"})
+    assert model.properties == Model(ws, "changing").properties == {"x": "1", "y": "2"} and model.tags == {"d": "4"}
+    with pytest.raises(ServiceException, match="'x' has a value already"):
+        model.add_properties({"x": "2", "z": "3"})
+    assert Model(ws, "changing").properties == {"x": "1", "y": "2"}
     model.delete()
     with pytest.raises(WebserviceException):
         Model(ws, "changing")
@@ -113,8 +117,12 @@ assert (again.version, again.tags, again.properties) == (2, {'epoch': '4'}, {'5'
 """
 
 
-def test_a_script_registers_models_of_its_run(shared_server, project):
+def test_a_script_registers_models_of_its_run(shared_server, ws, project):
     run = shared_server.wait_for(shared_server.submit(project({"a.py": IN_A_RUN}), "a.py"))
     log = shared_server.log(run["run_id"]).decode()
     assert run["status"] == "Completed", log
+    model = Model(ws, "inside", version=1)
+    assert {scenario: [type(each).__name__ for each in found] for scenario, found in model.datasets.items()} == {"training": ["FileDataset"]}
+    assert model.datasets["training"][0].to_path() == ["/w.bin"] and Model(ws, "inside").datasets == {}
+    assert (model.parent_id, model.derived_model_ids, model.unpack) == (None, [], False)
     assert "UserWarning: register_model: sample_input_dataset has no meaning" in log and "datastore_name" not in log

@@ -1,9 +1,12 @@
 """Run configurations and their files."""
 
+import pathlib
+
 import pytest
 
 from azureml.core import Environment, RunConfiguration, ScriptRunConfig
 from azureml.core.compute_target import LocalTarget
+from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.resource_configuration import ResourceConfiguration
 from azureml.core.runconfig import DockerConfiguration, MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
 from azureml.core.script_run_config import get_run_config_from_script_run
@@ -81,6 +84,20 @@ def test_rubbish_is_named(tmp_path, text, said):
     (tmp_path / "bad").write_text(text)
     with pytest.raises(UserErrorException, match=said):
         RunConfiguration.load(tmp_path / "bad")
+
+
+def test_the_environment_is_a_file_of_its_own(tmp_path):
+    config = RunConfiguration(script="a.py")
+    config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["pillow"])
+    saved = pathlib.Path(config.save(tmp_path, "mine.runconfig", separate_environment_yaml=True))
+    assert sorted(file.name for file in saved.parent.iterdir()) == ["environment.yml", "mine.runconfig"] and "pillow" not in saved.read_text()
+    conda = CondaDependencies(saved.parent / "environment.yml")
+    conda.add_pip_package("numpy")
+    conda.save(saved.parent / "environment.yml")  # as one would by hand
+    for folder in (saved.parent, tmp_path / "elsewhere"):
+        loaded = RunConfiguration.load(saved.parent.rename(folder) / "mine.runconfig")
+        assert loaded.environment.python.conda_dependencies.pip_packages == ["pillow", "numpy"] and loaded.script == "a.py"
+        assert not loaded.environment.python.conda_dependencies._python_is_wanted
 
 
 def test_targets():

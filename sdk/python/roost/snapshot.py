@@ -59,6 +59,17 @@ def read_folder(folder: str | os.PathLike, max_bytes: int = MAX_BYTES, max_files
     return files
 
 
+def read_file(path: str | os.PathLike, max_bytes: int = MAX_BYTES) -> File:
+    """A single file, as a snapshot of nothing else has it."""
+    try:
+        file = File(pathlib.Path(path).name, str(path), os.stat(path).st_size, os.access(path, os.X_OK))
+        _check_limits(pathlib.Path(path), [file], max_bytes, 0)
+        hash_file(file)
+    except OSError as error:
+        raise SnapshotError(f"the file {path} cannot be read: {error.strerror}") from error
+    return file
+
+
 def hash_file(file: File) -> None:
     """Digest and size by one pass, so that they belong together."""
     hasher, size = hashlib.blake2b(digest_size=32), 0

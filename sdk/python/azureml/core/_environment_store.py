@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from azureml.core import _environment_wire as wire
-from azureml.core._service import service_errors
+from azureml.core._service import ask_until_answered, service_errors
 from azureml.core.environment import Environment, ImageBuildDetails
 from azureml.exceptions import ServiceException, UserErrorException
 from roost.client import RoostError, quote
@@ -95,11 +95,11 @@ def wait_for_build(details: ImageBuildDetails, show_output: bool) -> None:
     client, location, offset = details._client, details._location, 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while location is not None:
-        row = details._row()
+        row = ask_until_answered(details._row)
         if show_output:
-            offset += _print_from(client, f"{location}/log", offset, decoder)
+            offset = _print_from(client, f"{location}/log", offset, decoder, to_the_end=row["state"] != "building")
         if row["state"] == "failed":
-            log = details.get_log().splitlines()[-_LAST_LINES:]
+            log = ask_until_answered(details.get_log).splitlines()[-_LAST_LINES:]
             raise UserErrorException("\n".join([f"the environment cannot be built: {row.get('error') or 'see its log'}", *log]))
         if row["state"] == "ready":
             return
@@ -127,18 +127,21 @@ def _row(workspace: Workspace, name: str, version: str | int | None) -> dict[str
         raise ServiceException(error.message, error.status) from error
 
 
-def _print_from(client: Any, path: str, offset: int, decoder: codecs.IncrementalDecoder) -> int:
-    """Prints what has been written since; gives how much that is."""
-    read = 0
-    try:
-        for piece in client.stream(path, offset=offset):
-            read += len(piece)
-            sys.stdout.write(decoder.decode(piece))
-        sys.stdout.flush()
-    except RoostError as error:
-        if error.status != 404 and error.code != "unavailable":
-            raise ServiceException(error.message, error.status) from error
-    return read
+def _print_from(client: Any, path: str, offset: int, decoder: codecs.IncrementalDecoder, to_the_end: bool) -> int:
+    """Prints what has been written since; gives where the next begins. ``to_the_end``: all of it, however long the server is away."""
+    while True:
+        try:
+            for piece in client.stream(path, offset=offset):
+                offset += len(piece)
+                sys.stdout.write(decoder.decode(piece))
+            sys.stdout.flush()
+            return offset
+        except RoostError as error:
+            if error.status != 404 and error.code != "unavailable":
+                raise ServiceException(error.message, error.status) from error
+            if error.status == 404 or not to_the_end:
+                return offset
+            time.sleep(1)
 
 
 class _environment_errors:

@@ -38,7 +38,6 @@ WORKSPACE = {
 RUN = {
     "get_secret": _SECRETS,
     "get_secrets": _SECRETS,
-    "take_snapshot": "a run's snapshot is taken when it begins: Experiment.start_logging(snapshot_directory=...)",
     "clean": "the server removes a run's working folder by itself",
 }
 ENVIRONMENT = {
@@ -65,6 +64,8 @@ MODEL = {
     "profile": SERVICES,
     "get_model_path": "models are not mounted; Model(workspace, name).download() gives the path of a copy",
     "get_sas_urls": "models have no signed addresses; download them with Model.download",
+    "mime_type": "a model is files of any kind; see their names in what Model.download gives",
+    **dict.fromkeys(["sample_input_dataset", "sample_output_dataset", "resource_configuration"], "models are not deployed, so what serves that is not kept; properties keep any text"),
 }
 DATASTORE = {
     "register_azure_data_lake": _STORAGE,
@@ -127,6 +128,17 @@ ENVIRONMENT_MODULE = {
     "RSection": ENVIRONMENT["r"],
     "SparkSection": _SPARK,
 }
+RUN_CONFIGURATION = {
+    **dict.fromkeys(["auto_cluster_compute_specification", "kubernetescompute"], "runs are on the server's machine; its clusters are made with ComputeTarget.create"),
+    "credential_passthrough": "there are no identities of Azure; a run has what the server's user may do",
+    "datacaches": FILE_DATASET["as_cache"],
+    "hdi": _SPARK,
+    "paralleltask": RUNCONFIG["ParallelTaskConfiguration"],
+    "services": RUNCONFIG["ApplicationEndpointConfiguration"],
+    "source_directory_data_store": "the server keeps the source folder itself",
+    "spark": _SPARK,
+}
+DOCKER_SECTION = {"platform": ENVIRONMENT_MODULE["DockerImagePlatform"]}
 COMPUTE_MODULE = {
     "ComputeTargetAttachConfiguration": _ATTACHED,
     "ComputeTargetUpdateConfiguration": "AmlCompute.update takes the settings themselves",

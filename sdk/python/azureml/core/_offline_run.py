@@ -60,10 +60,10 @@ class _OfflineRun:
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
         print(f"Attempted to track file {name} at {path_or_stream}")
 
-    def upload_files(self, names: list, paths: list, return_artifacts: bool = False,
+    def upload_files(self, name: list, paths: list, return_artifacts: bool = False,
                      timeout_seconds: int | None = None, datastore_name: str | None = None) -> None:  # fmt: skip
-        for name, path in zip(names, paths):
-            print(f"Attempted to track file {name} at {path}")
+        for each, path in zip(name, paths):
+            print(f"Attempted to track file {each} at {path}")
 
     def upload_folder(self, name: str, path: str, datastore_name: str | None = None) -> None:
         print(f"Attempted to track folder {name} at {path}")
@@ -71,16 +71,18 @@ class _OfflineRun:
     def flush(self, timeout_seconds: int = 300) -> None:
         print(f"Attempted to flush run with id {self._id}")
 
-    def complete(self, _set_status: bool = True) -> None:
+    def complete(self) -> None:
         pass
 
-    def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
+    def fail(self, error_details: Any = None, error_code: str | None = None) -> None:
         print(f"Run failed with error code {error_code}:\n{error_details}")
 
     def cancel(self) -> None:
         pass
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> "_OfflineRun":
+        if outputs is not None:
+            print(f"Attempted to track folder {outputs} at {outputs}")
         return _OfflineRun(run_id=run_id or f"{self._id}.{name or uuid.uuid4()}")
 
     def __enter__(self) -> "_OfflineRun":

@@ -19,6 +19,7 @@ class RunFiles:
     _client: Client
     _path: str
     _id: str
+    _outputs: tuple[str, pathlib.Path] | None = None  # a folder's name among the run's files, and the folder
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
         _said("upload_file", datastore_name)
@@ -40,9 +41,7 @@ class RunFiles:
         root = pathlib.Path(path)
         if not root.is_dir():
             raise UserErrorException(f"there is no folder {path} to upload")
-        for file in sorted(root.rglob("*")):
-            if file.is_file():
-                self._upload(f"{artifact_name(name)}/{file.relative_to(root).as_posix()}", file, overwrite=False)
+        self._upload_files_of(root, artifact_name(name), overwrite=False)
 
     def get_file_names(self) -> list[str]:
         return [item["path"] for item in self._files("")]
@@ -99,6 +98,26 @@ class RunFiles:
     def _upload(self, name: str, source: Any, overwrite: bool) -> None:
         with service_errors():
             self._client.upload(f"{self._path}/files/{quote_path(name)}", source, overwrite)
+
+    def _upload_files_of(self, folder: pathlib.Path, name: str, overwrite: bool) -> None:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                self._upload(f"{name}/{file.relative_to(folder).as_posix()}", file, overwrite)
+
+    def _collect(self, outputs: str | os.PathLike | None) -> None:
+        """The run gets the files of this folder when it is completed, under the folder's path as seen from here."""
+        if outputs is None:
+            return
+        folder, here = pathlib.Path(os.path.abspath(outputs)), pathlib.Path.cwd()
+        if folder == here or folder in here.parents:
+            raise UserErrorException(f"outputs={os.fspath(outputs)!r} holds the current folder itself; give a folder for results alone, like 'outputs'")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._outputs = (folder.relative_to(here).as_posix() if here in folder.parents else folder.name, folder)
+
+    def _upload_outputs(self) -> None:
+        if self._outputs is not None:
+            name, folder = self._outputs
+            self._upload_files_of(folder, name, overwrite=True)  # the script may have uploaded some itself
 
     def _text_of(self, name: str) -> str:
         return b"".join(self._client.stream(f"{self._path}/files/{quote_path(name)}")).decode(errors="replace")

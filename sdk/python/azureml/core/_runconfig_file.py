@@ -30,6 +30,7 @@ _MPI = {"process_count_per_node": "processCountPerNode", "node_count": "nodeCoun
 _PYTORCH = {"communication_backend": "communicationBackend", "process_count": "processCount", "node_count": "nodeCount"}
 _AMLCOMPUTE = {"vm_size": "vmSize", "vm_priority": "vmPriority"}
 _REGISTRY = {"address": "address"}  # never a password
+_SEPARATE = "environment.yml"
 _TENSORFLOW = {"worker_count": "workerCount", "parameter_server_count": "parameterServerCount"}
 
 
@@ -47,10 +48,14 @@ def place(path: str | os.PathLike | None, name: str, for_writing: bool) -> pathl
     raise UserErrorException(f"there is no run configuration '{name}' in {start / '.azureml'}, {start / 'aml_config'} or {start}")
 
 
-def write(config: RunConfiguration, file: pathlib.Path) -> None:
+def write(config: RunConfiguration, file: pathlib.Path, separate_environment: bool) -> None:
     conda = config.environment.python.conda_dependencies
     python = {**_pick(config.environment.python, _PYTHON), "condaDependencies": conda}
-    if isinstance(conda, CondaDependencies):
+    if separate_environment and isinstance(conda, CondaDependencies):
+        conda.save(file.parent / _SEPARATE)
+        del python["condaDependencies"]
+        python["condaDependenciesFile"] = (pathlib.PurePosixPath(file.parent.name) / _SEPARATE).as_posix()  # as seen from the folder above
+    elif isinstance(conda, CondaDependencies):
         python.update({"condaDependencies": conda.as_dict(), UNASKED_KEY: conda._unasked_python()})
     environment = {**_pick(config.environment, _ENVIRONMENT), "python": python,
                    "docker": {**_pick(config.environment.docker, _SECTION),
@@ -126,6 +131,7 @@ def _read_conda(config: RunConfiguration, python: dict, file: pathlib.Path) -> N
         config.environment.python.conda_dependencies = CondaDependencies._kept(content, beside)
     elif name:
         places = [folder / name for folder in (file.parent.parent, file.parent, pathlib.Path("."))]
+        places.insert(1, file.parent / pathlib.PurePosixPath(name).name)  # also where the folder has another name now
         config.environment.python.conda_dependencies = CondaDependencies(next((place for place in places if place.is_file()), places[0]))
 
 

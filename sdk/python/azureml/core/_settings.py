@@ -12,7 +12,8 @@ class Settings:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._complete and not name.startswith("_") and name not in self.__dict__ and not hasattr(type(self), name):
+            reason = getattr(self, "_missing", {}).get(name)
             known = sorted({each for each in [*vars(self), *(n for cls in type(self).__mro__ for n, v in vars(cls).items() if isinstance(v, property))]
                             if not each.startswith("_")})  # fmt: skip
-            warn(f"{type(self).__name__} has no setting '{name}' here, so it has no effect; it has {', '.join(known)}")
+            warn(f"{type(self).__name__} has no setting '{name}' here, so it has no effect; " + (reason or f"it has {', '.join(known)}"))
         object.__setattr__(self, name, value)

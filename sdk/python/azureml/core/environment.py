@@ -48,9 +48,11 @@ class PythonSection(Settings):
         self._conda_dependencies_file = value
 
 
-class DockerSection(Settings):
+class DockerSection(Settings, _not_here.KnownMissing):
     """The container: ``enabled``, and the image or Dockerfile. Beside packages they are a hint for servers that have a
     container runtime; an image without packages of its own is what the run has."""
+
+    _missing = _not_here.DOCKER_SECTION
 
     def __init__(self, **kwargs: Any):
         self.enabled = False

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Iterator, List
 
 from azureml.core._service import matches, service_errors
-from azureml.core._submission import send_folder, submit
+from azureml.core._submission import send_source, submit
 from azureml.core.run import Run, _runs
 from azureml.exceptions import UserErrorException
 from roost.client import RoostError, quote
@@ -108,23 +108,23 @@ class Experiment:
     def start_logging(self, *args: Any, **kwargs: Any) -> Run:
         """An interactive run, which is Running until its ``complete``, ``fail`` or ``cancel``; a context manager.
 
-        Arguments: name, run_id, outputs, snapshot_directory='.' (None: no snapshot), display_name, description.
+        Arguments: name, run_id, outputs (a folder, whose files the run gets when it is completed), snapshot_directory='.' (None: no
+        snapshot), display_name, description.
         """
         return self._start(*args, **kwargs)
 
     def _start(self, name: str | None = None, run_id: str | None = None, outputs: str | None = None, snapshot_directory: str | os.PathLike | None = ".",
                display_name: str | None = None, description: str | None = None) -> Run:  # fmt: skip
-        if outputs is not None:
-            raise UserErrorException("start_logging(outputs=...) is not available; upload files with run.upload_folder")
         body = {"experiment": self._name, "run_id": run_id, "display_name": display_name or name, "description": description}
         if snapshot_directory is not None:
-            body["snapshot"] = send_folder(self._workspace._client, snapshot_directory)
+            body["snapshot"] = send_source(self._workspace._client, snapshot_directory)
             body["properties"] = git_properties(snapshot_directory) or None
         with service_errors():
             row = self._workspace._client.call("POST", "/runs/tracked", {key: value for key, value in body.items() if value is not None},
                                                headers={"Idempotency-Key": uuid.uuid4().hex})  # fmt: skip
         run = Run._of(self._workspace._client, row["run_id"])
         run._experiment = self
+        run._collect(outputs)
         return run
 
     def get_runs(self, type: str | None = None, tags: Any = None, properties: Any = None, include_children: bool = False) -> Iterator[Run]:

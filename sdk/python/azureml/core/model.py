@@ -19,6 +19,7 @@ from roost.snapshot import File, hash_file, send_files
 if TYPE_CHECKING:
     from azureml.core.run import Run
     from azureml.core.workspace import Workspace
+    from azureml.data.abstract_dataset import AbstractDataset
 
 
 _DATASET = "roost.dataset."  # with a scenario: the property that has the ids of a model's datasets
@@ -91,6 +92,10 @@ class Model(_not_here.KnownMissing):
         self.created_time: str = row["created_at"]
         self.created_by: str = row["submitter"]
         self.url = f"{workspace._client.url}/api/v1{self._path}"
+        # A model is the files that it was registered with: never made of another one, never packed.
+        self.parent_id: str | None = None
+        self.derived_model_ids: List[str] = []
+        self.unpack = False
 
     @property
     def _path(self) -> str:
@@ -100,6 +105,14 @@ class Model(_not_here.KnownMissing):
     def run(self) -> Run | None:
         """The run whose files it is."""
         return self.workspace.get_run(self.run_id) if self.run_id else None
+
+    @property
+    def datasets(self) -> dict[str, List[AbstractDataset]]:
+        """By scenario: those that it was registered with."""
+        from azureml.data.abstract_dataset import AbstractDataset
+
+        kept = {name[len(_DATASET) :]: value.split(",") for name, value in self.properties.items() if name.startswith(_DATASET)}
+        return {scenario: [AbstractDataset.get_by_id(self.workspace, each) for each in ids] for scenario, ids in kept.items()}
 
     # -- finding and making -----------------------------------------------------------------------------------------
 
@@ -186,12 +199,11 @@ class Model(_not_here.KnownMissing):
         self._patch({"tags": dict.fromkeys([tags] if isinstance(tags, str) else tags)})
 
     def add_properties(self, properties: dict) -> None:
-        raise _not_here.not_here("adding properties to a model version", "give them when it is registered; what changes later is a tag")
+        """Adds; another value for a property that is there is an error."""
+        self._patch({"properties": texts(properties)})
 
     def update_tags_properties(self, add_tags: dict | None = None, remove_tags: List[str] | None = None, add_properties: dict | None = None) -> None:
-        if add_properties:
-            self.add_properties(add_properties)
-        self._patch({"tags": {**dict.fromkeys(remove_tags or []), **texts(add_tags or {})}})
+        self._patch({"tags": {**dict.fromkeys(remove_tags or []), **(texts(add_tags) or {})}, "properties": texts(add_properties) or {}})
 
     def _patch(self, change: dict) -> None:
         with service_errors():

@@ -12,7 +12,7 @@ from azureml.core._offline_run import _OfflineRun
 from azureml.core._run_files import RunFiles
 from azureml.core._run_metrics import RunMetrics
 from azureml.core._service import matches, service_errors, texts
-from azureml.exceptions import ModelPathNotFoundException, RunEnvironmentException, ServiceException, UserErrorException
+from azureml.exceptions import ModelPathNotFoundException, RunEnvironmentException, ServiceException, SnapshotException, UserErrorException
 from roost.client import Client, RoostError, quote
 from roost.context import current_context
 
@@ -79,13 +79,14 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
     _managed = False  # True inside a submitted script: the engine alone moves its state
 
     def __init__(self, experiment: Experiment, run_id: str, outputs: str | None = None, **kwargs: Any):
-        if outputs is not None or kwargs:
-            raise UserErrorException(f"Run(...) does not take {', '.join(['outputs'] * (outputs is not None) + sorted(kwargs))} here")
+        if kwargs:
+            raise UserErrorException(f"{type(self).__name__}(...) does not take {', '.join(sorted(kwargs))} here")
         self._open(experiment.workspace._client, run_id)
         self._experiment: Experiment | None = experiment
         row = self._row()
         if row["experiment"] != experiment.name:
             raise UserErrorException(f"run {run_id} belongs to experiment '{row['experiment']}', not to '{experiment.name}'")
+        self._collect(outputs)
 
     def _open(self, client: Client, run_id: str) -> None:
         self._client, self._id, self._experiment = client, run_id, None
@@ -263,6 +264,16 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
         return output_datasets(self)
 
+    def take_snapshot(self, file_or_folder_path: str) -> str:
+        """Keeps a file or a source folder with an interactive run that began without one; gives the snapshot's id. A run has one."""
+        from azureml.core._submission import send_source
+
+        if self.get_snapshot_id():
+            raise SnapshotException(f"run {self._id} has a snapshot already, and a run has one")
+        snapshot = send_source(self._client, file_or_folder_path)
+        self._call("PATCH", "", {"snapshot": snapshot}, repeatable=True)
+        return snapshot
+
     # -- tags and properties ----------------------------------------------------------------------------------------
 
     def tag(self, key: str, value: str | None = None) -> None:
@@ -291,8 +302,10 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         self._report_status("Running")
 
     def complete(self, _set_status: bool = True) -> None:
-        """Flushes; a run that a script made itself becomes Completed, a submitted one does when its script ends."""
+        """Flushes; a run that a script made itself becomes Completed, a submitted one does when its script ends. The folder that was given
+        as ``outputs`` is uploaded first."""
         self.flush()
+        self._upload_outputs()
         if _set_status:
             self._report_status("Completed")
 
@@ -363,14 +376,15 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
     # -- children ---------------------------------------------------------------------------------------------------
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> Run:
-        """A started child run; as a context manager it ends Completed, or Failed with the exception."""
-        if outputs is not None:
-            raise UserErrorException("child_run(outputs=...) is not available; upload files with upload_folder")
+        """A started child run; as a context manager it ends Completed, or Failed with the exception. ``outputs`` is a folder whose files it
+        gets when it is completed."""
         body = {"experiment": self._row()["experiment"], "parent": self._id, "run_id": run_id, "display_name": name}
         with service_errors():
             row = self._client.call("POST", "/runs/tracked", {key: value for key, value in body.items() if value is not None},
                                     headers={"Idempotency-Key": uuid.uuid4().hex})  # fmt: skip
-        return Run._of(self._client, row["run_id"])
+        child = Run._of(self._client, row["run_id"])
+        child._collect(outputs)
+        return child
 
     def submit_child(self, config: ScriptRunConfig, tags: dict | None = None, **kwargs: Any) -> Run:
         """Submits ``config`` as a child of this run."""

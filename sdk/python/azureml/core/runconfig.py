@@ -68,7 +68,8 @@ class DockerConfiguration(Settings):
 
 
 class AmlComputeConfiguration(Settings):
-    """A cluster for one run alone, which is not here: what is set is named in a warning at submit."""
+    """With the target 'amlcompute': the size of the nodes that the run needs. Runs of one size share a cluster, which is made when the first
+    of them is submitted. With another target it is named in a warning at submit."""
 
     def __init__(self) -> None:
         self.vm_size: str | None = None
@@ -89,13 +90,14 @@ class HistoryConfiguration(Settings):
         self._complete = True
 
 
-class RunConfiguration(Settings):
+class RunConfiguration(Settings, _not_here.KnownMissing):
     """Target, environment, limits and layout of a run.
 
     ``resources`` is Roost's own: a ``ResourceConfiguration`` with the processors, memory and GPUs that the run takes; None is
     one processor.
     """
 
+    _missing = _not_here.RUN_CONFIGURATION
     _wants_gpu = False  # an estimator's use_gpu
 
     def __init__(self, script: str | None = None, arguments: list | None = None, framework: str | None = None, communicator: str | None = None,
@@ -179,11 +181,10 @@ class RunConfiguration(Settings):
 
     def save(self, path: str | os.PathLike | None = None, name: str | None = None, separate_environment_yaml: bool = False) -> str:
         """Writes the configuration as YAML to ``path``/.azureml/``name`` (default: the current folder, ``default.runconfig``), or to
-        ``path`` itself where that is a file; gives the file's path."""
-        if separate_environment_yaml:
-            raise UserErrorException("separate_environment_yaml is not available: the environment is written into the one file")
+        ``path`` itself where that is a file; gives the file's path. With ``separate_environment_yaml`` the conda dependencies are a file
+        of their own beside it, ``environment.yml``."""
         file = _runconfig_file.place(path, name or "default.runconfig", for_writing=True)
-        _runconfig_file.write(self, file)
+        _runconfig_file.write(self, file, separate_environment_yaml)
         return str(file)
 
     @staticmethod

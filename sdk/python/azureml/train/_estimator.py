@@ -8,6 +8,7 @@ from typing import Any, List
 
 from azureml.core._environment_wire import UNNAMED
 from azureml.core._warnings import warn, warn_once
+from azureml.core.compute import _on_demand
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.environment import Environment, _read_conda, _read_requirements
 from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, RunConfiguration
@@ -63,6 +64,8 @@ class MMLBaseEstimator:
             environment=environment, distributed_job_config=_distributed(given), resume_from=given["resume_from"],
             max_run_duration_seconds=given["max_run_duration_seconds"])  # fmt: skip
         config = self._script_run_config.run_config
+        if given["vm_size"] is not None:
+            config.target, config.amlcompute.vm_size, config.amlcompute.vm_priority = _on_demand.TARGET, given["vm_size"], given["vm_priority"]
         config._wants_gpu = bool(given["use_gpu"])
         _take_inputs(config, given["inputs"])
 
@@ -79,9 +82,10 @@ def _merge(given: dict[str, Any], new: str, old: str) -> None:
 def _check_target(given: dict[str, Any]) -> None:
     if given["compute_target"] is None and given["vm_size"] is None:
         raise TrainingException("Either compute_target or vm_size must be given; compute_target='local' is the server's own machine")
-    if given["vm_size"] is not None or given["vm_priority"] is not None:
-        raise TrainingException("a cluster for one run alone is not here: create one with AmlCompute.provisioning_configuration(vm_size=..., max_nodes=...), which "
-                                "has no node while no run needs one, and give it as compute_target")  # fmt: skip
+    if given["compute_target"] is not None and given["vm_size"] is not None:
+        raise TrainingException("give compute_target or vm_size, not both: a cluster has the size that it was made with")
+    if given["vm_priority"] is not None and given["vm_size"] is None:
+        raise TrainingException("vm_priority goes with vm_size; a cluster has the priority that it was made with")
 
 
 def _environment(given: dict[str, Any], base: CondaDependencies, source: Any) -> Environment:

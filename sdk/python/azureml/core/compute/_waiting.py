@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from azureml.core._service import ask_until_answered
 from azureml.exceptions import ComputeTargetException
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def wait_until_provisioned(target: ComputeTarget, shown: bool, deadline: float |
     """Tells whether that was before ``deadline``."""
     console = _Console(shown)
     while True:
-        target.refresh_state()
+        ask_until_answered(target.refresh_state, deadline)
         console.tell(target.provisioning_state)
         if target.provisioning_state in ("Failed", "Deleting"):
             console.end()
@@ -58,7 +59,7 @@ def wait_for_nodes(target: AmlCompute, shown: bool, wanted: int, minutes: float)
     in_time = wait_until_provisioned(target, shown, deadline)
     console = _Console(shown)
     while in_time:
-        status = target.get_status()
+        status = ask_until_answered(target.get_status, deadline)
         if status.current_node_count >= wanted:
             break
         console.tell(f"Waiting for cluster to scale. {status.current_node_count} out of {wanted} nodes ready.")
@@ -73,7 +74,7 @@ def wait_until_gone(target: ComputeTarget, shown: bool, deadline: float | None =
     console = _Console(shown)
     while deadline is None or time.monotonic() < deadline:
         try:
-            target.refresh_state()
+            ask_until_answered(target.refresh_state, deadline)
         except ComputeTargetException as error:
             if "ComputeTargetNotFound" in error.message:
                 console.end("Delete operation finished")
