@@ -95,9 +95,8 @@ class Client:
                     return json.loads(text) if text else None
                 if repeated and method == "DELETE" and status == 404:
                     return None
-                error = error_of(status, text, f"{method} {path}")
                 if status != 503 or not repeatable or time.monotonic() + pause > deadline:
-                    raise error
+                    raise error_of(status, text, f"{method} {path}")
             repeated = True
             time.sleep(pause)
             pause = min(pause * 2, 2.0)

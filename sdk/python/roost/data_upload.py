@@ -6,6 +6,7 @@ it was, inside of a large file too: what has arrived is not sent again. The next
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -208,7 +209,7 @@ class _Sender:
             wanted = [entry for entry in wanted if entry.size <= LARGE]
             size = sum(40 + entry.size for entry in wanted)
             if wanted:
-                self._client.send_stream("/blobs", lambda wanted=wanted: self._stream(wanted), size, "application/vnd.roost.blobs", patience=120)
+                self._client.send_stream("/blobs", functools.partial(self._stream, wanted), size, "application/vnd.roost.blobs", patience=120)
         raise RoostError("unavailable", "the server did not keep what was sent; try again")
 
     def _send_large(self, entry: _Entry) -> None:

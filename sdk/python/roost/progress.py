@@ -41,6 +41,8 @@ class Progress:
         return f"{self._doing}: {files}, {size}"
 
     def _line(self, text: str) -> None:
+        if self._out is None:
+            return
         if self._terminal:
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)

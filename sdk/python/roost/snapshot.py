@@ -5,6 +5,7 @@ docs/wire.md, "Sending a folder"; sdk/cpp/roost/folder_snapshot.cc takes the sam
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -101,7 +102,7 @@ def send_files(client: Client, files: list[File]) -> str:
 def _send_blobs(client: Client, files: list[File]) -> None:
     for file in files:
         if file.size > LARGE:
-            send_content(client, file.digest, file.size, lambda offset, file=file: _content(file, offset))
+            send_content(client, file.digest, file.size, functools.partial(_content, file))
     files = [file for file in files if file.size <= LARGE]
     while files:
         count = total = 0
@@ -109,7 +110,7 @@ def _send_blobs(client: Client, files: list[File]) -> None:
             total += 40 + files[count].size
             count += 1
         group, files = files[:count], files[count:]
-        client.send_stream("/blobs", lambda group=group: _blobs(group), total, "application/vnd.roost.blobs")
+        client.send_stream("/blobs", functools.partial(_blobs, group), total, "application/vnd.roost.blobs")
 
 
 def _blobs(files: list[File]) -> Iterator[bytes]:

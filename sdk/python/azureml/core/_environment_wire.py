@@ -199,12 +199,12 @@ def _is_interpreter(environment: Environment) -> bool:
 def _docker(environment: Environment, run: DockerConfiguration | None) -> dict[str, Any]:
     """The definition's `docker`; empty when there is neither a wish for a container nor an image."""
     section = environment.docker
-    used = run is not None and run.use_docker
+    used = run if run is not None and run.use_docker else None
     image, dockerfile = _image(environment.name, section), section.base_dockerfile
-    enabled = section.enabled or used
+    enabled = section.enabled or used is not None
     if image == DEFAULT_CPU_IMAGE and (dockerfile or not environment.python.user_managed_dependencies or not enabled):
         image = None  # the default, which nobody asked for; only a run without packages of its own is what the image has
-    settings = run if used else section
+    settings: DockerConfiguration | DockerSection = used or section
     if not (enabled or image or dockerfile):
         if section.shm_size not in (None, "2g") or section.arguments or not section.shared_volumes:
             warn(f"environment '{environment.name}': its docker settings have no meaning without a container and are ignored")
@@ -218,7 +218,7 @@ def _docker(environment: Environment, run: DockerConfiguration | None) -> dict[s
         made["base_dockerfile"] = dockerfile
     if settings.shm_size:
         made["shm_size"] = settings.shm_size
-    arguments = list(section.arguments or []) + (list(run.arguments or []) if used else [])
+    arguments = list(section.arguments or []) + list(used.arguments or [] if used else [])
     if arguments:
         made["arguments"] = arguments
     return made
@@ -246,8 +246,9 @@ def _compared(environment: Environment) -> dict[str, Any]:
 
 def _unchanged(environment: Environment) -> Known | None:
     found = environment._known
-    same = found is not None and (found.name, found.version) == (environment.name, environment.version)
-    return found if same and found.content == _compared(environment) else None
+    if found is None or (found.name, found.version) != (environment.name, environment.version):
+        return None
+    return found if found.content == _compared(environment) else None
 
 
 def _warn_of_settings(environment: Environment) -> None:

@@ -198,10 +198,11 @@ def as_settings(item: Any) -> Any:
         return item.to_config()
     if not isinstance(item, OutputFileDatasetConfig):
         return item
-    registered = item._registration and RegistrationOptions(**item._registration)
+    registered = RegistrationOptions(**item._registration) if item._registration else None
     upload = UploadOptions(item._overwrite, GlobsOptions(item._globs) if item._globs else None) if item.mode == "upload" else None
-    place = item.destination and _runconfig_data.DataPath(item.destination.datastore_name, relative(item.destination.path_on_datastore))
-    return OutputData(place and DataLocation(data_path=place), item.mode, OutputOptions(item.source, registered, upload))
+    place = item.destination
+    location = DataLocation(data_path=_runconfig_data.DataPath(place.datastore_name, relative(place.path_on_datastore))) if place is not None else None
+    return OutputData(location, item.mode, OutputOptions(item.source, registered, upload))
 
 
 def _entry(mode: str, path_on_compute: str | None, overwrite: bool = False, **source: Any) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class RunFiles:
     _client: Client
     _path: str
     _id: str
+    if TYPE_CHECKING:  # what the run has beside
+
+        def get_snapshot_id(self) -> str | None: ...
+
     _outputs: tuple[str, pathlib.Path] | None = None  # a folder's name among the run's files, and the folder
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:

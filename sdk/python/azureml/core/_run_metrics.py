@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator
 
 from azureml.core import _values
 from azureml.core._metrics import read_metrics
@@ -24,7 +24,21 @@ _IMAGE_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*",
 class RunMetrics:
     _client: Client
     _path: str
-    _reporter: Reporter
+
+    if TYPE_CHECKING:  # what the run has beside
+
+        @property
+        def id(self) -> str: ...
+
+        @property
+        def type(self) -> str: ...
+
+        @property
+        def _reporter(self) -> Reporter: ...
+
+        def get_children(self, recursive: bool = False, tags: Any = None, properties: Any = None, type: str | None = None) -> Iterator[Any]: ...
+
+        def _upload(self, name: str, source: Any, overwrite: bool) -> None: ...
 
     def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
         """Logs a number or a text under ``name``; repeated calls make a series."""
@@ -58,14 +72,15 @@ class RunMetrics:
             plot.savefig(drawn, format="png")
             drawn.seek(0)
             # Two plots of one second, or of two processes, are two files.
-            artifact, source = f"{name}_{int(time.time())}_{uuid.uuid4().hex[:8]}.png", drawn
-        else:
+            artifact = f"{name}_{int(time.time())}_{uuid.uuid4().hex[:8]}.png"
+            self._upload(artifact, drawn, overwrite=True)
+        elif path is not None:
             with open(path, "rb") as file:
                 head = file.read(12)
             if not head.lstrip().startswith(_IMAGE_HEADS):
                 raise UserErrorException(f"log_image('{name}'): {path} is not an image that is known")
-            artifact, source = artifact_name(path), path
-        self._upload(artifact, source, overwrite=True)
+            artifact = artifact_name(path)
+            self._upload(artifact, path, overwrite=True)
         self._reporter.entry(name, "image", {"path": artifact}, None, description)
 
     def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:

@@ -152,7 +152,7 @@ def _what_runs(config: ScriptRunConfig, data: RunData) -> dict[str, Any]:
         if extra:
             raise ExperimentExecutionException(f"{' and '.join(extra)} go with a script; write them into the command itself")
         return {"command": " ".join(data.texts(words, "command"))}
-    script = pathlib.PurePath(config.script)
+    script = pathlib.PurePath(str(config.script))
     if not pathlib.Path(config.source_directory, script).is_file():
         raise ExperimentExecutionException(f"script path doesn't exist. The script should be inside the source directory: {script} in {config.source_directory}")
     arguments = data.texts(config.arguments, "arguments")

@@ -10,7 +10,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def warn(message: str) -> None:
-    level, frame = 1, sys._getframe(0)
+    level, frame = 2, sys._getframe(0).f_back
     while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_HERE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)

@@ -272,7 +272,7 @@ def _read_requirements(file_path: str) -> CondaDependencies:
     except (OSError, UnicodeDecodeError) as error:
         raise UserErrorException(f"{file_path} cannot be read as a requirements file: {error}") from error
     conda = CondaDependencies.create()
-    conda.set_pip_requirements(_joined(lines))
+    conda.set_pip_requirements(list(_joined(lines)))
     return conda
 
 

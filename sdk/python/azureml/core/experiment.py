@@ -115,7 +115,7 @@ class Experiment:
 
     def _start(self, name: str | None = None, run_id: str | None = None, outputs: str | None = None, snapshot_directory: str | os.PathLike | None = ".",
                display_name: str | None = None, description: str | None = None) -> Run:  # fmt: skip
-        body = {"experiment": self._name, "run_id": run_id, "display_name": display_name or name, "description": description}
+        body: dict[str, Any] = {"experiment": self._name, "run_id": run_id, "display_name": display_name or name, "description": description}
         if snapshot_directory is not None:
             body["snapshot"] = send_source(self._workspace._client, snapshot_directory)
             body["properties"] = git_properties(snapshot_directory) or None

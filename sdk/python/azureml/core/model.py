@@ -186,7 +186,7 @@ class Model(_not_here.KnownMissing):
                                               "resource_configuration": resource_configuration})  # fmt: skip
         change: dict[str, Any] = {}
         if tags is not None:
-            change["tags"] = {**dict.fromkeys(self.tags), **texts(tags)}
+            change["tags"] = {**dict.fromkeys(self.tags), **(texts(tags) or {})}
         if description is not None:
             change["description"] = description
         self._patch(change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from typing import TYPE_CHECKING, Any, Iterator, List
+from typing import TYPE_CHECKING, Any, Iterator, List, Type, TypeVar
 
 from azureml.core import _not_here
 from azureml.core._config import warn_without_meaning
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from azureml.core.workspace import Workspace
     from roost.reporter import Reporter
 
+_SomeRun = TypeVar("_SomeRun", bound="Run")
 GPU_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
 _NO_CONTEXT = (
     "Failed to load a submitted run, if outside of an execution context, use experiment.start_logging to "
@@ -51,16 +52,16 @@ class RunStatus:
     PAUSED = "Paused"
 
     @classmethod
-    def list(cls) -> list[str]:
+    def list(cls) -> List[str]:
         return [value for name, value in vars(cls).items() if name.isupper()]
 
     @classmethod
-    def get_running_statuses(cls) -> list[str]:
+    def get_running_statuses(cls) -> List[str]:
         return [cls.NOT_STARTED, cls.QUEUED, cls.PREPARING, cls.PROVISIONING, cls.STARTING, cls.RUNNING, cls.UNAPPROVED, cls.NOT_RESPONDING,
                 cls.PAUSING, cls.PAUSED]  # fmt: skip
 
     @classmethod
-    def get_post_processing_statuses(cls) -> list[str]:
+    def get_post_processing_statuses(cls) -> List[str]:
         return [cls.CANCEL_REQUESTED, cls.FINALIZING]
 
 
@@ -94,7 +95,7 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         self._sender: Reporter | None = None
 
     @classmethod
-    def _of(cls, client: Client, run_id: str) -> Run:
+    def _of(cls: Type[_SomeRun], client: Client, run_id: str) -> _SomeRun:
         """The run without a look at the server."""
         run = cls.__new__(cls)
         run._open(client, run_id)
@@ -392,11 +393,13 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
 
         return submit(self.experiment, config, tags, kwargs, parent=self._id)
 
-    def create_children(self, count: int | None = None, tag_key: str | None = None, tag_values: list | None = None) -> List[Run]:
+    def create_children(self, count: int | None = None, tag_key: str | None = None, tag_values: List[str] | None = None) -> List[Run]:
         if (count is None) == (tag_values is None) or (tag_key is None) != (tag_values is None):
             raise UserErrorException("create_children takes count, or tag_key with tag_values")
-        children = [self.child_run() for _ in range(count if tag_values is None else len(tag_values))]
-        for child, value in zip(children, tag_values or []):
+        if tag_key is None or tag_values is None:
+            return [self.child_run() for _ in range(count or 0)]
+        children = [self.child_run() for _ in tag_values]
+        for child, value in zip(children, tag_values):
             child.tag(tag_key, value)
         return children
 

@@ -57,8 +57,9 @@ class Workspace(_not_here.KnownMissing):
     def _from_client(cls, client: Client) -> Workspace:
         """The workspace of a run that is known by its connection alone."""
         workspace = cls.__new__(cls)
-        names = (os.environ.get(f"AZUREML_ARM_{key}") for key in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME"))
-        workspace._config = WorkspaceConfig(*(name or default for name, default in zip(names, _DEFAULT)), url=client.url)
+        told = [os.environ.get(f"AZUREML_ARM_{key}") for key in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")]
+        subscription, group, name = (value or default for value, default in zip(told, _DEFAULT))
+        workspace._config = WorkspaceConfig(subscription, group, name, url=client.url)
         workspace._client = client
         return workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, List
+from typing import TYPE_CHECKING, Any, List, cast
 
 from azureml.core._not_here import ANY_DATASET, KnownMissing
 from azureml.core._service import data_errors, every_item, patient
@@ -94,19 +94,19 @@ class AbstractDataset(KnownMissing):
     @property
     def id(self) -> str | None:
         """None until the server knows it."""
-        return self._known and self._known["dataset_id"]
+        return self._known["dataset_id"] if self._known else None
 
     @property
     def name(self) -> str | None:
-        return self._known and self._known["name"]
+        return self._known["name"] if self._known else None
 
     @property
     def version(self) -> int | None:
-        return self._known and self._known["version"]
+        return self._known["version"] if self._known else None
 
     @property
     def description(self) -> str | None:
-        return self._known and self._known["description"]
+        return self._known["description"] if self._known else None
 
     @property
     def tags(self) -> dict:
@@ -158,14 +158,14 @@ class AbstractDataset(KnownMissing):
         if self.name is None:
             raise UserErrorException("the dataset has no name to take away")
         with data_errors():
-            self._workspace._client.call("DELETE", f"/datasets/{quote(self.name)}")
-        self._known = {**self._known, "name": None, "version": None}
+            cast("Workspace", self._workspace)._client.call("DELETE", f"/datasets/{quote(self.name)}")
+        self._known = {**(self._known or {}), "name": None, "version": None}
 
     def _patch(self, change: dict) -> Any:
         if self.name is None:
             raise UserErrorException("tags and descriptions belong to registered datasets; register it first")
         with data_errors():
-            self._known = self._workspace._client.call("PATCH", f"/datasets/{quote(self.name)}/versions/{self.version}", change)
+            self._known = cast("Workspace", self._workspace)._client.call("PATCH", f"/datasets/{quote(self.name)}/versions/{self.version}", change)
         return self
 
     # -- in runs ----------------------------------------------------------------------------------------------------

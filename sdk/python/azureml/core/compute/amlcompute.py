@@ -43,14 +43,15 @@ class AmlComputeProvisioningConfiguration(ComputeTargetProvisioningConfiguration
         self.validate_configuration()
 
     def validate_configuration(self) -> None:
-        problem = None
+        problem: str | None = None
+        least, most = _whole(self.min_nodes), _whole(self.max_nodes)
         if self.max_nodes is None:
             problem = "max nodes must be given"
-        elif _whole(self.max_nodes) is None or _whole(self.min_nodes) is None:
+        elif most is None or least is None:
             problem = "min nodes and max nodes must be whole numbers from 0"
-        elif _whole(self.max_nodes) == 0:
+        elif most == 0:
             problem = "max nodes must be at least 1"
-        elif _whole(self.min_nodes) > _whole(self.max_nodes):
+        elif least > most:
             problem = "min nodes must be less than or equal to max nodes"
         if problem:
             raise ComputeTargetException(f"Invalid provisioning configuration, {problem}")
@@ -94,7 +95,10 @@ class AmlCompute(ComputeTarget):
     @classmethod
     def _create(cls, workspace: Workspace, name: str, configuration: AmlComputeProvisioningConfiguration) -> AmlCompute:
         with compute_errors():
-            return cls._of(workspace, workspace._client.call("POST", "/compute", configuration._body(name), repeatable=True))
+            row = workspace._client.call("POST", "/compute", configuration._body(name), repeatable=True)
+        made = object.__new__(cls)
+        made._open(workspace, row)
+        return made
 
     def _take(self, row: dict[str, Any]) -> None:
         super()._take(row)
@@ -133,7 +137,7 @@ class AmlCompute(ComputeTarget):
             if row["status"] not in _FINAL and _wanted(row, type, tags, properties, status):
                 yield _run_of(self.workspace._client, row)
 
-    def wait_for_completion(self, show_output: bool = False, min_node_count: int | None = None, timeout_in_minutes: float = 25,
+    def wait_for_completion(self, show_output: bool = False, min_node_count: int | None = None, timeout_in_minutes: float = 25,  # type: ignore[override]
                             is_delete_operation: bool = False) -> None:  # fmt: skip
         """Waits until the cluster is there and has ``min_node_count`` nodes (default: its min_nodes), or with
         ``is_delete_operation`` until it is gone; at most ``timeout_in_minutes``."""
