@@ -81,6 +81,7 @@ def test_use_gpu_where_the_operator_requires_gpus(make_server, no_other_server, 
     server = make_server("--gpu", "require")
     if server.client.get("/server")["resources"]["gpus"]:
         pytest.skip("this machine has GPUs")
+    monkeypatch.setattr("azureml.core._warnings._said", set())  # of other tests, which look for what is told once
     monkeypatch.chdir(tmp_path)
     write_config(tmp_path, server, "config.json")
     ws, source = Workspace.from_config(), project({"a.py": "print('never')"})
