@@ -102,10 +102,13 @@ Result<Response> GetRunExport(Services& services, Request& request) {
   Json metrics = Json::array();
   for (const store::MetricSummary& summary : summaries) metrics.push_back(SummaryJson(summary));
 
+  ROOST_ASSIGN(const auto params, services.store.runs().Params({run.key}));
+  Json json = RunJson(run, now, {true, nullptr});
+  json["params"] = params[0];
+
   const std::string root = run.id.value() + "/";
   std::vector<ArchiveEntry> entries;
-  entries.push_back(
-      TextEntry(root + "run.json", RunJson(run, now, {true, nullptr}).dump(2) + "\n", now));
+  entries.push_back(TextEntry(root + "run.json", json.dump(2) + "\n", now));
   entries.push_back(TextEntry(root + "metrics/summary.json", metrics.dump(2) + "\n", now));
   store::Store& store = services.store;
   entries.push_back({.path = root + "metrics/points.csv",

@@ -59,8 +59,10 @@ Result<Json> RunsJson(Services& services, const std::vector<store::Run>& runs, b
 
 Result<Response> OneRun(Services& services, int status, const store::Run& run) {
   ROOST_ASSIGN(const auto metrics, services.store.metrics().Summaries(run.key));
+  ROOST_ASSIGN(const auto params, services.store.runs().Params({run.key}));
   ROOST_ASSIGN(const auto data, services.store.run_data().Of(run.key));
   Json json = RunJson(run, services.options.clock->Now(), {true, &metrics});
+  json["params"] = params[0];
   AddRunData(data, &json);
   Response response = JsonResponse(status, json);
   if (status == 201) {

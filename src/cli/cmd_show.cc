@@ -138,6 +138,7 @@ Sheet MakeSheet(const json& run) {
   AddEnvironment(sheet, Field(definition, "environment"));
   sheet.Add("resources", ResourcesText(definition));
   sheet.Add("snapshot", Text(run, "snapshot"));
+  sheet.AddMap("params", Field(run, "params"));
   sheet.AddMap("tags", Field(run, "tags"));
   sheet.AddMap("properties", Field(run, "properties"));
   sheet.AddMap("metrics", Field(run, "metrics"));

@@ -64,7 +64,9 @@ Facts BasicFacts(const json& run) {
 
 std::vector<ComparisonRow> CompareRuns(const std::vector<json>& runs) {
   const std::vector<std::function<Facts(const json&)>> groups = {
-      BasicFacts, ArgumentFacts,
+      BasicFacts,
+      ArgumentFacts,
+      [](const json& run) { return FactsOf(Field(run, "params"), "params."); },
       [](const json& run) { return FactsOf(Field(run, "tags"), "tags."); },
       [](const json& run) { return FactsOf(Field(run, "properties"), "properties."); },
       [](const json& run) { return FactsOf(Field(run, "metrics"), "metrics."); }};

@@ -1,5 +1,7 @@
 #include "cli/sdk_copy.h"
 
+#include <fcntl.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,8 +14,10 @@ namespace {
 
 constexpr std::size_t kDigitsOfName = 16;  // enough to tell versions of one program apart
 
-Result<std::vector<std::pair<std::string, std::string>>> ReadPackages(const fs::path& sdk) {
-  std::vector<std::pair<std::string, std::string>> files;
+using Files = std::vector<std::pair<std::string, std::string>>;  // path, content
+
+Result<Files> ReadPackages(const fs::path& sdk) {
+  Files files;
   for (const char* package : {"azureml", "roost"}) {
     const Result<std::vector<TreeEntry>> entries = ListTree(sdk / package);
     ROOST_TRY(entries);
@@ -24,6 +28,15 @@ Result<std::vector<std::pair<std::string, std::string>>> ReadPackages(const fs::
     }
   }
   return files;
+}
+
+Status WritePackages(const Files& files, const fs::path& to) {
+  for (const auto& [path, content] : files) {
+    ROOST_TRY(MakeFolders((to / path).parent_path()));
+    ROOST_ASSIGN(const Fd file, OpenFile(to / path, O_WRONLY | O_CREAT | O_EXCL));
+    ROOST_TRY(WriteAll(file.get(), content, to / path));
+  }
+  return {};
 }
 
 }  // namespace
@@ -37,16 +50,15 @@ Result<fs::path> CopySdk(const fs::path& sdk, const fs::path& data_folder) {
     hasher.Update(content);
   }
   const fs::path copy = data_folder / "sdk" / hasher.Finish().Hex().substr(0, kDigitsOfName);
-  std::error_code ignored;
-  if (fs::exists(copy, ignored)) return copy;
+  // Not synced, which would be most of a first start: a copy that a crash of the machine has hurt
+  // is made again.
+  if (const auto there = ReadPackages(copy); there && *there == *files) return copy;
 
   fs::path part = copy;
   part += ".part";
   ROOST_TRY(RemoveTree(part));
-  for (const auto& [path, content] : *files) {
-    ROOST_TRY(MakeFolders((part / path).parent_path()));
-    ROOST_TRY(WriteFileAtomic(part / path, content));
-  }
+  ROOST_TRY(WritePackages(*files, part));
+  ROOST_TRY(RemoveTree(copy));
   std::error_code error;
   fs::rename(part, copy, error);
   if (error) return Fail(ErrnoError("naming " + copy.string(), error.value()));

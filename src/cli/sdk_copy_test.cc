@@ -36,6 +36,17 @@ TEST_F(CopySdkTest, KeepsWhatARunImportsThroughAnUpgrade) {
   EXPECT_FALSE(fs::exists(second / "README.md"));
 }
 
+TEST_F(CopySdkTest, ADamagedCopyIsMadeAgain) {
+  Write("azureml/core/run.py", "one");
+  Write("roost/client.py", "client");
+  const fs::path copy = Copy();
+  ASSERT_TRUE(WriteFileAtomic(copy / "azureml/core/run.py", ""));
+  fs::remove(copy / "roost/client.py");
+  EXPECT_EQ(Copy(), copy);
+  EXPECT_EQ(ReadFile(copy / "azureml/core/run.py").value(), "one");
+  EXPECT_EQ(ReadFile(copy / "roost/client.py").value(), "client");
+}
+
 TEST_F(CopySdkTest, NamesAFolderWithoutThePackages) {
   const auto copy = CopySdk(folder_.path() / "nothing", folder_.path() / "data");
   ASSERT_FALSE(copy);

@@ -41,6 +41,7 @@ TEST(ExitCodeTest, FollowsTheRunsEnd) {
 
 TEST(CompareTest, PutsRunsSideBySide) {
   const json first{{"status", "Completed"},
+                   {"params", {{"depth", "18"}}},
                    {"tags", {{"team", "vision"}}},
                    {"definition", {{"script", "t.py"}, {"arguments", {"--lr", "0.1", "--fast"}}}},
                    {"metrics", {{"acc", 0.5}}}};
@@ -56,8 +57,8 @@ TEST(CompareTest, PutsRunsSideBySide) {
   const std::vector<std::string> expected = {
       "  script: t.py | t.py",           "  status: Completed | Completed",
       "* argument --fast: (set) | data", "* argument --lr: 0.1 | 0.2",
-      "  tags.team: vision | vision",    "  metrics.acc: 0.5 | 0.5",
-      "* metrics.loss:  | NaN"};
+      "  params.depth: 18 | 18",         "  tags.team: vision | vision",
+      "  metrics.acc: 0.5 | 0.5",        "* metrics.loss:  | NaN"};
   EXPECT_EQ(shown, expected);
 }
 

@@ -84,8 +84,9 @@ class Engine {
                                       const std::string& request_digest, bool may_register = true);
 
   struct TrackedRun {
-    std::string experiment = "Default";
-    std::string id;  // empty: a uuid4
+    std::string experiment = "Default";         // made when it is new
+    std::optional<ExperimentId> experiment_id;  // instead of the name: one that is there
+    std::string id;                             // empty: a uuid4
     std::string display_name;
     std::string description;
     std::string parent;

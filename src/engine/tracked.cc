@@ -29,11 +29,15 @@ Result<store::Runs::Created> Engine::State::CreateTracked(const TrackedRun& aske
     return Fail(std::move(error));
   }
 
-  ROOST_ASSIGN(const store::Experiment experiment,
-               store.experiments().GetOrCreate(asked.experiment));
   store::NewRun row;
+  if (asked.experiment_id) {
+    row.experiment = *asked.experiment_id;
+  } else {
+    ROOST_ASSIGN(const store::Experiment experiment,
+                 store.experiments().GetOrCreate(asked.experiment));
+    row.experiment = experiment.id;
+  }
   row.id = RunId(asked.id.empty() ? spec::MakeTrackedRunId() : asked.id);
-  row.experiment = experiment.id;
   row.kind = spec::RunKind::kTracked;
   row.state = asked.state;
   row.reason = "Moved by its client";

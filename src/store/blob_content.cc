@@ -31,7 +31,9 @@ Status BlobContent::Write(int file, std::string_view piece, const fs::path& path
 void BlobContent::Hash(std::string_view piece) {
   if (thread_) {
     collected_.append(piece);
-    if (collected_.size() >= kPieceBytes) thread_->Update(std::exchange(collected_, {}));
+    if (collected_.size() < kPieceBytes) return;
+    collected_ = thread_->Update(std::move(collected_));
+    collected_.reserve(kPieceBytes);
     return;
   }
   hasher_.Update(piece);
@@ -41,7 +43,7 @@ void BlobContent::Hash(std::string_view piece) {
 Result<Digest> BlobContent::FinishHash(const fs::path& path) {
   if (!is_hashed_) return DigestOfFile(path);
   if (!thread_) return hasher_.Finish();
-  if (!collected_.empty()) thread_->Update(std::exchange(collected_, {}));
+  if (!collected_.empty()) (void)thread_->Update(std::move(collected_));
   return thread_->Finish();
 }
 

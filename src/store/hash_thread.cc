@@ -20,11 +20,15 @@ HashThread::~HashThread() {
   thread_.join();
 }
 
-void HashThread::Update(std::string piece) {
+std::string HashThread::Update(std::string piece) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return pieces_.size() < kMostPieces; });
   pieces_.push_back(std::move(piece));
   changed_.notify_all();
+  if (spare_.empty()) return {};
+  std::string empty = std::move(spare_.back());
+  spare_.pop_back();
+  return empty;
 }
 
 Digest HashThread::Finish() {
@@ -38,10 +42,14 @@ Digest HashThread::Finish() {
 }
 
 void HashThread::Loop() {
+  std::string piece;
   while (true) {
-    std::string piece;
     {
       std::unique_lock lock(mutex_);
+      if (!piece.empty()) {
+        piece.clear();
+        spare_.push_back(std::move(piece));
+      }
       changed_.wait(lock, [this] { return ended_ || !pieces_.empty(); });
       if (pieces_.empty()) return;
       piece = std::move(pieces_.front());

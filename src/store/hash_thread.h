@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/digest.h"
 
@@ -17,7 +18,9 @@ class HashThread {
   explicit HashThread(Hasher hasher);  // goes on with what was hashed before
   ~HashThread();
 
-  void Update(std::string piece);
+  // An empty piece to be filled next: its memory was one's that is hashed, which spares the faults
+  // of fresh pages.
+  std::string Update(std::string piece);
   Digest Finish();  // Requires: called once, after the last Update.
 
  private:
@@ -27,6 +30,7 @@ class HashThread {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::string> pieces_;  // guarded by mutex_
+  std::vector<std::string> spare_;  // guarded by mutex_
   bool ended_ = false;              // guarded by mutex_
   std::thread thread_;
 };

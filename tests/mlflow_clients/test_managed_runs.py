@@ -42,6 +42,7 @@ def test_what_a_script_logs_is_its_runs(tracking, client, project, name):
     run_id = submit(server, project({"train.py": TRAIN}), "--experiment", name, "--tag", "from=the desk")
     # As Roost shows it.
     run = server.run(run_id)
+    assert run["params"] == {"rate": "0.1"} and "rate = 0.1" in server.roost("show", run_id).stdout
     assert run["tags"]["team"] == "birds" and run["tags"]["from"] == "the desk"
     assert values(server, run_id, "loss") == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
     files = {file["path"]: file["size"] for file in server.client.get(f"/runs/{run_id}/files")["items"]}
@@ -59,7 +60,7 @@ def test_what_a_script_logs_is_its_runs(tracking, client, project, name):
     other = client.create_run(seen.info.experiment_id, run_name="from outside").info.run_id
     client.log_param(other, "rate", 0.7)
     compared = server.roost("compare", run_id, other).stdout
-    assert "rate" in compared and "0.1" in compared and "0.7" in compared and "loss" in compared
+    assert "params.rate" in compared and "0.7" in compared and "metrics.loss" in compared
 
 
 def test_the_process_and_not_end_run_ends_a_run(tracking, client, project, name):

@@ -47,6 +47,21 @@ void WriteMetrics(const std::vector<store::MetricSummary>& summaries, AnswerWrit
   if (any) to->EndArray();
 }
 
+void WriteRun(const store::Run& run, const std::vector<store::MetricSummary>& metrics,
+              const std::map<std::string, std::string>& params, const store::RunLinks& links,
+              AnswerWriter* to) {
+  to->BeginObject();
+  WriteRunInfo(run, &to->Key("info"));
+  to->Key("data").BeginObject();
+  WriteMetrics(metrics, to);
+  if (!params.empty()) WritePairs("params", params, to);
+  WritePairs("tags", TagsOf(run), to);
+  to->EndObject();
+  to->Key("inputs").Tree(InputsObject(links));
+  to->Key("outputs").Tree(OutputsObject(links));
+  to->EndObject();
+}
+
 }  // namespace
 
 std::optional<RunState> StateOf(std::string_view status) {
@@ -147,18 +162,18 @@ Status WriteRuns(Services& services, const std::vector<store::Run>& runs, Answer
   ROOST_ASSIGN(const auto params, services.store.runs().Params(keys));
   ROOST_ASSIGN(const auto links, services.store.run_inputs().Of(keys));
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    to->BeginObject();
-    WriteRunInfo(runs[i], &to->Key("info"));
-    to->Key("data").BeginObject();
-    WriteMetrics(metrics[i], to);
-    if (!params[i].empty()) WritePairs("params", params[i], to);
-    WritePairs("tags", TagsOf(runs[i]), to);
-    to->EndObject();
-    to->Key("inputs").Tree(InputsObject(links[i]));
-    to->Key("outputs").Tree(OutputsObject(links[i]));
-    to->EndObject();
+    WriteRun(runs[i], metrics[i], params[i], links[i], to);
   }
   return {};
+}
+
+std::string NewRunAnswer(const store::Run& run) {
+  std::string text;
+  AnswerWriter writer(&text);
+  writer.BeginObject();
+  WriteRun(run, {}, {}, {}, &writer.Key("run"));
+  writer.EndObject();
+  return text;
 }
 
 Result<std::string> RunAnswer(Services& services, const store::Run& run) {

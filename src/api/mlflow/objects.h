@@ -37,7 +37,8 @@ Answer PairList(const std::map<std::string, std::string>& pairs);
 void WriteRunInfo(const store::Run& run, AnswerWriter* to);
 // Runs with their data, one after the other: each table is read once for all of them.
 Status WriteRuns(Services& services, const std::vector<store::Run>& runs, AnswerWriter* to);
-// {"run": ...}
+// {"run": ...}; one that was made just now has nothing but its tags.
+std::string NewRunAnswer(const store::Run& run);
 Result<std::string> RunAnswer(Services& services, const store::Run& run);
 
 }  // namespace roost::api::mlflow

@@ -76,7 +76,7 @@ Result<std::string> CreateRun(Call& call) {
   ROOST_ASSIGN(const store::Experiment experiment, ExperimentForRun(call));
 
   engine::Engine::TrackedRun run;
-  run.experiment = experiment.name;
+  run.experiment_id = experiment.id;
   run.id = spec::MakeMlflowRunId();
   ROOST_ASSIGN(run.display_name, ChooseName(name, log));
   ROOST_TRY(ChooseParent(call, &log, &run));
@@ -86,7 +86,7 @@ Result<std::string> CreateRun(Call& call) {
   run.tags = {log.tags.begin(), log.tags.end()};
   ROOST_ASSIGN(const store::Runs::Created created,
                call.services.engine.CreateTracked(run, call.http.token.name));
-  return RunAnswer(call.services, created.run);
+  return NewRunAnswer(created.run);
 }
 
 Result<std::string> GetRun(Call& call) {
