@@ -50,27 +50,7 @@ def accuracy(model, data):
     return (model(pictures.to(device)).argmax(1).cpu() == labels).float().mean().item()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch_size", type=int, default=32, help="of each process")
-    parser.add_argument("--learning_rate", type=float, default=0.05)
-    parser.add_argument("--images", type=int, default=1024)
-    parser.add_argument("--output_dir", default="./outputs")
-    parser.add_argument("--local_rank", type=int, help="for launchers that pass it; LOCAL_RANK comes first")
-    args = parser.parse_args()
-
-    for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "0"), ("WORLD_SIZE", "1"), ("RANK", "0")):
-        os.environ.setdefault(name, value)
-    local_rank = int(os.environ.get("LOCAL_RANK", args.local_rank or 0))
-    has_gpu = torch.cuda.is_available()
-    device = torch.device("cuda", local_rank) if has_gpu else torch.device("cpu")
-    if has_gpu:
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if has_gpu else "gloo")
-    rank, processes = dist.get_rank(), dist.get_world_size()
-    print(f"process {rank} of {processes} on {device}", flush=True)
-
+def train(args, rank, processes, device):
     torch.manual_seed(0)
     data, held_back = stripes(args.images, seed=1), stripes(256, seed=2)
     sampler = DistributedSampler(data)  # a different share for each rank
@@ -99,6 +79,32 @@ def main():
     if rank == 0:
         os.makedirs(args.output_dir, exist_ok=True)
         torch.save(model.module.state_dict(), os.path.join(args.output_dir, "model.pt"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--batch_size", type=int, default=32, help="of each process")
+    parser.add_argument("--learning_rate", type=float, default=0.05)
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--output_dir", default="./outputs")
+    parser.add_argument("--local_rank", type=int, help="for launchers that pass it; LOCAL_RANK comes first")
+    args = parser.parse_args()
+
+    for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "0"), ("WORLD_SIZE", "1"), ("RANK", "0")):
+        os.environ.setdefault(name, value)
+    local_rank = int(os.environ.get("LOCAL_RANK", args.local_rank or 0))
+    has_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", local_rank) if has_gpu else torch.device("cpu")
+    if has_gpu:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if has_gpu else "gloo")
+    rank, processes = dist.get_rank(), dist.get_world_size()
+    print(f"process {rank} of {processes} on {device}", flush=True)
+
+    train(args, rank, processes, device)
+    # All are here and nothing uses the group any more: none leaves while another still speaks to it.
+    dist.barrier()
     dist.destroy_process_group()
 
 

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <boost/asio/ip/address.hpp>
+
 #include "base/strings.h"
 
 namespace roost::api {
@@ -78,6 +80,17 @@ bool IsLoopbackAddress(std::string_view host) {
 }
 
 bool IsLoopbackHost(std::string_view host) { return IsLoopbackAddress(WithoutPort(host)); }
+
+bool IsPrivateAddressHost(std::string_view host) {
+  boost::system::error_code bad;
+  std::string_view name = WithoutPort(host);
+  if (name.starts_with('[')) name = name.substr(1, name.size() - 2);
+  const auto address = boost::asio::ip::make_address(std::string(name), bad);
+  if (bad) return false;
+  if (address.is_v6()) return (address.to_v6().to_bytes()[0] & 0xfe) == 0xfc;
+  const std::uint32_t number = address.to_v4().to_uint();
+  return number == 0 || number >> 24 == 10 || number >> 20 == 0xac1 || number >> 16 == 0xc0a8;
+}
 
 std::string TokenCookie(const std::string& secret) {
   // A year; the token itself can be deleted at any time.

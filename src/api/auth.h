@@ -28,6 +28,10 @@ bool IsSameOrigin(const Request& request);
 bool IsLoopbackHost(std::string_view host);
 bool IsLoopbackAddress(std::string_view host);  // of a listening address
 
+// 0.0.0.0 or an address of a private network, with or without a port: no name, so no trick with
+// names either.
+bool IsPrivateAddressHost(std::string_view host);
+
 // The value of the Set-Cookie header that keeps a token in a browser.
 std::string TokenCookie(const std::string& secret);
 

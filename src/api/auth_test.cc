@@ -103,6 +103,14 @@ TEST_F(AuthTest, OnLoopbackForeignHostsAreRefused) {
   EXPECT_EQ(status("evil.example"), 403);
   EXPECT_EQ(status("127.0.0.1.evil.example"), 403);
   EXPECT_EQ(status("127.evil.example"), 403);
+  // Addresses are no names: nobody can make them mean another machine.
+  for (const char* host :
+       {"0.0.0.0:80", "10.1.2.3", "172.31.0.1:5", "192.168.0.9", "[fd00::1]:8"}) {
+    EXPECT_EQ(status(host), 200) << host;
+  }
+  for (const char* host : {"8.8.8.8", "172.32.0.1", "192.169.0.1", "[2001:db8::1]", "10.1.2"}) {
+    EXPECT_EQ(status(host), 403) << host;
+  }
 }
 
 TEST_F(AuthTest, BeyondLoopbackATokenMustExist) {

@@ -7,6 +7,7 @@
 #include "api/http_stats.h"
 #include "api/json.h"
 #include "api/mlflow/errors.h"
+#include "api/mlflow/safety.h"
 #include "api/run_access.h"
 #include "base/log.h"
 
@@ -59,11 +60,12 @@ Status Dispatcher::CheckHost(const Request& request) const {
   if (request.host_headers != 1 && request.http_1_1) {
     return Fail(ErrorCode::kInvalidArgument, "The request needs one Host header.");
   }
-  if (loopback_ && request.host_headers > 0 && !IsLoopbackHost(request.Header(HeaderName::kHost))) {
-    return Fail(ErrorCode::kPermissionDenied,
-                "This server answers on this machine only; use http://127.0.0.1 or localhost.");
-  }
-  return {};
+  const std::string& host = request.Header(HeaderName::kHost);
+  const bool may_be_tricked = loopback_ && request.host_headers > 0 && !IsLoopbackHost(host) &&
+                              !IsPrivateAddressHost(host) && !mlflow::TakesAnyHost(request.path);
+  if (!may_be_tricked) return {};
+  return Fail(ErrorCode::kPermissionDenied,
+              "This server answers on this machine only; use http://127.0.0.1 or localhost.");
 }
 
 Status Dispatcher::Authenticate(Request& request, const Route& route) const {
@@ -94,7 +96,16 @@ Application::Intake Dispatcher::Begin(Request& request, Response* answer) {
     *answer = AnswerError(request, error);
     return Intake::kAnswer;
   };
-  if (auto host = CheckHost(request); !host) return refuse(host.error());
+  if (auto host = CheckHost(request); !host) {
+    const bool is_foreign = host.error().code == ErrorCode::kPermissionDenied;
+    if (!is_foreign || !mlflow::IsMlflowPath(request.path)) return refuse(host.error());
+    *answer = mlflow::InvalidHost();
+    return Intake::kAnswer;
+  }
+  if (auto blocked = mlflow::BlockCrossOrigin(request)) {
+    *answer = std::move(*blocked);
+    return Intake::kAnswer;
+  }
   RouteMatch match = FindRoute(request.method, request.path, &request.parameters);
   if (match.bad_escape) {
     return refuse({ErrorCode::kInvalidArgument, "The path has a broken %XX escape.", {}});

@@ -113,7 +113,6 @@ Result<Response> AnswerFile(const Request& request, const FileAnswer& answer) {
   Response response;
   response.may_compress = false;
   response.content_type = ContentTypeOf(answer.name);
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Content-Security-Policy",
                                 "sandbox; default-src 'none'; "
                                 "img-src data:; style-src "

@@ -121,7 +121,7 @@ void AppendHead(const Request& request, const Response& response, bool chunked, 
   AppendNumber(static_cast<std::uint64_t>(response.status), to);
   to->push_back(' ');
   to->append(StatusText(response.status));
-  to->append("\r\nDate: ");
+  to->append("\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: SAMEORIGIN\r\nDate: ");
   to->append(DateText());
   const bool has_content = response.status != 204 && response.status != 304;
   if (has_content && (response.status == 200 || !response.body.empty() || response.stream)) {

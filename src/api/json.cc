@@ -1,5 +1,6 @@
 #include "api/json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -131,6 +132,16 @@ Response ListResponse(Json items, const std::string& next_page_token) {
       200, {{"items", std::move(items)}, {"next_page_token", TextOrNull(next_page_token)}});
 }
 
+void AppendText(std::string_view text, std::string* to) {
+  const auto is_plain = [](char c) { return c >= ' ' && c < 127 && c != '"' && c != '\\'; };
+  if (!std::all_of(text.begin(), text.end(), is_plain)) {
+    to->append(Dump(Json(text)));
+    return;
+  }
+  to->push_back('"');
+  to->append(text).push_back('"');
+}
+
 void AppendNumber(double value, std::string* to) {
   if (std::isnan(value)) {
     to->append("\"NaN\"");
@@ -139,7 +150,9 @@ void AppendNumber(double value, std::string* to) {
   } else {
     char digits[40];
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    to->append(digits, static_cast<std::size_t>(end - digits));
+    const std::string_view text(digits, static_cast<std::size_t>(end - digits));
+    to->append(text);
+    if (text.find_first_of(".e") == std::string_view::npos) to->append(".0");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/http_types.h"
@@ -43,7 +44,9 @@ Response JsonResponse(int status, const Json& json);
 // {"items": [...], "next_page_token": ...}
 Response ListResponse(Json items, const std::string& next_page_token);
 
-// Appends `"text"` or a number as JSON without building a tree; for long lists of points.
+// Appends a text with its quotes or a number as JSON without building a tree; for long answers. A
+// double always looks like one: 1.0, not 1.
+void AppendText(std::string_view text, std::string* to);
 void AppendNumber(double value, std::string* to);
 void AppendNumber(std::int64_t value, std::string* to);
 

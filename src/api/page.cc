@@ -19,8 +19,6 @@ Result<Response> GetPage(Services& services, Request& request) {
   Response response(200, std::string(EmbeddedPage()));
   response.content_type = "text/html; charset=utf-8";
   response.headers.emplace_back("Cache-Control", "no-cache");
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-  response.headers.emplace_back("X-Frame-Options", "DENY");
   response.headers.emplace_back("Referrer-Policy", "no-referrer");
   response.headers.emplace_back("Content-Security-Policy",
                                 "default-src 'self'; script-src 'self' 'unsafe-inline'; "

@@ -254,6 +254,7 @@ std::size_t RouteIndex(const Route& route) {
 
 RouteMatch FindRoute(Method method, std::string_view path, std::vector<std::string>* parameters) {
   RouteMatch match;
+  while (path.starts_with("//")) path.remove_prefix(1);
   if (path.empty() || path[0] != '/') return match;
   const std::vector<std::string_view> segments = CutPath(path);
   const CutRoute* best = nullptr;

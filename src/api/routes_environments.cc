@@ -280,7 +280,6 @@ Result<Response> GetEnvironmentBuildLog(Services& services, Request& request) {
   response.content_type = "text/plain; charset=utf-8";
   response.headers.emplace_back("Roost-Log-Offset", std::to_string(from));
   response.headers.emplace_back("Roost-Log-Complete", complete && is_end ? "true" : "false");
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

@@ -64,7 +64,6 @@ Result<Response> GetLog(Services& services, Request& request) {
   response.headers.emplace_back("Roost-Log-Offset", std::to_string(options.offset));
   response.headers.emplace_back("Roost-Log-Size", std::to_string(size));
   response.headers.emplace_back("Roost-Log-Complete", complete ? "true" : "false");
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
   if (limit) options.limit = static_cast<std::uint64_t>(*limit);
   if (!options.follow) {

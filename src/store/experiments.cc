@@ -215,8 +215,11 @@ Status Experiments::Update(ExperimentId id, const std::optional<std::string>& de
     ROOST_ASSIGN(Statement update,
                  context.db.Prepare("UPDATE experiments SET description = ?2, updated_at = "
                                     "max(updated_at, ?3) WHERE id = ?1"));
-    update.Bind(1, id.value()).Bind(2, description.value_or(experiment.description));
-    ROOST_TRY(update.Bind(3, context.now).Run());
+    // Tags are no change of the experiment itself, as with MLflow.
+    if (description) {
+      update.Bind(1, id.value()).Bind(2, *description);
+      ROOST_TRY(update.Bind(3, context.now).Run());
+    }
     ROOST_TRY(PutTags(context.db, id, tags));
     return AddExperimentEvent(context, id);
   });

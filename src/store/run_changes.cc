@@ -155,6 +155,18 @@ Status Runs::SetClientStatus(RunKey key, const std::string& status, const std::s
                 });
 }
 
+Status Runs::SetEndTime(RunKey key, Micros ended_at) {
+  return Change(database_, key, "run_changed",
+                "UPDATE runs SET ended_at = ?2 WHERE key = ?1 AND ended_at IS NOT ?2",
+                [&](Statement& update) { update.Bind(2, ended_at); });
+}
+
+Status Runs::ClearParent(RunKey key) {
+  return Change(database_, key, "run_changed",
+                "UPDATE runs SET parent_id = NULL WHERE key = ?1 AND parent_id IS NOT NULL",
+                [](Statement&) {});
+}
+
 Status Runs::SetDisplayName(RunKey key, const std::string& name) {
   return Change(database_, key, "run_changed",
                 "UPDATE runs SET display_name = ?2 WHERE key = ?1 AND display_name <> ?2",

@@ -62,14 +62,29 @@ Status WriteColumn(Connection& db, RunKey run, std::string_view sql, const std::
   return update.Bind(1, run.value()).Bind(2, value).Run();
 }
 
+Status RemoveTag(Connection& db, RunKey run, const std::string& key) {
+  ROOST_ASSIGN(Statement remove, db.Prepare("DELETE FROM run_tags WHERE run = ? AND key = ?"));
+  return remove.Bind(1, run.value()).Bind(2, key).Run();
+}
+
+// The parent is the column or the tag, never both.
 Status WriteParent(Connection& db, RunKey run, const std::string& run_id, const RunLog& log) {
   ROOST_ASSIGN(Statement query,
                db.Prepare("SELECT 1 FROM runs WHERE id = ? AND lifecycle <> 'deleted'"));
   ROOST_ASSIGN(const bool there, query.Bind(1, *log.parent_id).Step());
-  if (!there || *log.parent_id == run_id) {
-    return WriteTag(db, run, log.parent_tag, *log.parent_id);
+  const bool is_run = there && *log.parent_id != run_id;
+  ROOST_ASSIGN(Statement update,
+               db.Prepare("UPDATE runs SET parent_id = ?2 WHERE key = ?1 AND (kind = 'tracked' OR "
+                          "parent_id IS NULL OR parent_id = ?2)"));
+  update.Bind(1, run.value());
+  is_run ? update.Bind(2, *log.parent_id) : update.BindNull(2);
+  ROOST_TRY(update.Run());
+  if (db.Changes() == 0) {
+    return Fail(ErrorCode::kConflict, "A run that this server started keeps its parent: " +
+                                          log.parent_tag + " cannot be changed.");
   }
-  return WriteColumn(db, run, "UPDATE runs SET parent_id = ?2 WHERE key = ?1", *log.parent_id);
+  return is_run ? RemoveTag(db, run, log.parent_tag)
+                : WriteTag(db, run, log.parent_tag, *log.parent_id);
 }
 
 }  // namespace

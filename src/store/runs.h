@@ -132,6 +132,9 @@ class Runs {
   Status SetCancelRequested(RunKey key);
   Status SetNotResponding(RunKey key, bool not_responding);
   Status SetClientStatus(RunKey key, const std::string& status, const std::string& error_json);
+  // Whatever the state: of runs that their clients move.
+  Status SetEndTime(RunKey key, Micros ended_at);
+  Status ClearParent(RunKey key);
   Status SetDisplayName(RunKey key, const std::string& name);
   Status SetDescription(RunKey key, const std::string& description);
   Status SetTags(RunKey key, const std::map<std::string, std::optional<std::string>>& tags);

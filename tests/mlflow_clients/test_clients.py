@@ -139,6 +139,22 @@ def test_errors_reach_the_caller(client, run_id):
         assert raised.value.error_code == code and text in str(raised.value)
 
 
+@pytest.mark.only_roost("MLflow's own server runs without logins here")
+def test_a_name_and_a_password_log_in(tracking, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "anybody")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", tracking.token)
+    assert mlflow.MlflowClient(tracking.uri).get_experiment("0").name == "Default"
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
+    with pytest.raises(MlflowException, match="401|token|UNAUTHENTICATED"):
+        mlflow.MlflowClient(tracking.uri).get_experiment("0")
+    monkeypatch.delenv("MLFLOW_TRACKING_USERNAME")
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "wrong")
+    with pytest.raises(MlflowException, match="401|token|UNAUTHENTICATED"):
+        mlflow.MlflowClient(tracking.uri).log_param("x", "a", "1")
+
+
 def test_a_large_batch_of_the_client(client, run_id):
     now = int(time.time() * 1000)
     client.log_batch(run_id, metrics=[Metric("m", n * 0.5, now + n, n) for n in range(2500)], params=[Param(f"p{n}", str(n)) for n in range(150)], tags=[RunTag(f"t{n}", "x") for n in range(150)])

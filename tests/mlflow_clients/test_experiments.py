@@ -36,10 +36,11 @@ def test_a_new_experiment(rest, name):
 
 
 def test_the_place_of_artifacts_is_kept(rest, name):
-    created = rest.post("experiments/create", name=name, artifact_location="s3://bucket/some/where")
-    assert experiment_of(rest, created["experiment_id"])["artifact_location"] == "s3://bucket/some/where"
-    run = rest.post("runs/create", experiment_id=created["experiment_id"])["run"]["info"]
-    assert run["artifact_uri"] == f"s3://bucket/some/where/{run['run_id']}/artifacts"
+    for n, location in enumerate(("s3://bucket/some/where", "s3://bucket/some/where?region=eu")):
+        created = rest.post("experiments/create", name=f"{name}-{n}", artifact_location=location)
+        assert experiment_of(rest, created["experiment_id"])["artifact_location"] == location
+        run = rest.post("runs/create", experiment_id=created["experiment_id"])["run"]["info"]
+        assert run["artifact_uri"] == location.replace("/some/where", f"/some/where/{run['run_id']}/artifacts")
 
 
 @pytest.mark.parametrize("odd", ["with 'quotes' and \"more\"", "日本語 und Ünïcode", "a/b/../c", "x" * 500, " blanks ", "percent %41"])
@@ -60,6 +61,10 @@ def test_names_are_free_text(rest, name, odd):
         ({"name": "x" * 501}, "'name' exceeds the maximum length of 500 characters"),
         ({"name": "bad tags", "tags": "x"}, "Invalid value \"x\" for parameter 'tags' supplied:  Hint: Value was of type 'str'."),
         ({"name": "bad place", "artifact_location": "/tmp/x#fragment"}, "'artifact_location' URL can't include fragments or params."),
+        ({"name": "bad place", "artifact_location": "https://host/x;a=b"}, "'artifact_location' URL can't include fragments or params."),
+        ({"name": "bad place", "artifact_location": "s3://bucket/x?a=/../b"}, "Invalid query string"),
+        ({"name": "bad place", "artifact_location": "s3://bucket/x?a=%2E%2E/b"}, "Invalid query string"),
+        ({"name": "bad place", "artifact_location": "runs:/abc/models"}, "Artifact location cannot be a runs:/ URI. Given: 'runs:/abc/models'"),
         ({"name": "long place", "artifact_location": "x" * 2049}, "Invalid artifact path length. The length of the artifact path cannot be greater than 2048 characters."),
     ],
 )

@@ -94,7 +94,7 @@ def test_without_a_limit_all_comes(rest, ramp):
         ("get-history-bulk-interval", {"run_ids": ["x"], "metric_key": "c", "max_results": 2501}, "max_results must be between 1 and 2500."),
         ("get-history-bulk-interval", {"run_ids": ["x"], "metric_key": "c", "max_results": 0}, "max_results must be between 1 and 2500."),
         ("get-history-bulk-interval", {"run_ids": ["x"], "metric_key": "c", "max_results": "x"}, hint('"x"', "max_results", "str")),
-        ("get-history-bulk-interval", {"run_ids": ["x"] * 101, "metric_key": "c"}, "100"),
+        ("get-history-bulk-interval", {"run_ids": ["x"] * 101, "metric_key": "c"}, "GetMetricHistoryBulkInterval request must specify at most 100 run_ids. Received 101 run_ids."),
     ],
 )  # fmt: skip
 def test_what_histories_refuse(rest, path, query, fragment):

@@ -355,12 +355,21 @@ def test_the_older_way_to_log_a_model(rest, run_id):
     model = {"artifact_path": "model", "flavors": {"python_function": {"loader_module": "x", "config": {"a": 1}}}, "utc_time_created": "now", "run_id": run_id, "model_uuid": "u"}
     for path in ("model", "second"):
         assert rest.post("runs/log-model", run_id=run_id, model_json=json.dumps({**model, "artifact_path": path})) == {}
-    history = json.loads(rest.data(run_id, "tags")["mlflow.log-model.history"])
+    text = rest.data(run_id, "tags")["mlflow.log-model.history"]
+    history = json.loads(text)
+    assert text == json.dumps(history)  # as Python writes it
     assert [entry["artifact_path"] for entry in history] == ["model", "second"]
     assert history[0]["flavors"] == {"python_function": {"loader_module": "x"}} and history[0]["model_uuid"] == "u"
     assert_error(rest.call("POST", "runs/log-model", {"run_id": run_id, "model_json": "{"}), INVALID, "Malformed model info.", "is not a valid JSON.")
     assert_error(rest.call("POST", "runs/log-model", {"run_id": run_id, "model_json": "{}"}), INVALID, "Model json is missing mandatory fields: ", "'artifact_path'")
     assert_error(rest.call("POST", "runs/log-model", {"run_id": run_id}), INVALID, "'model_json'")
+
+
+def test_a_history_of_models_goes_on(rest, run_id):
+    model = {"artifact_path": "m" * 3000, "flavors": {"x": {}}, "utc_time_created": "now", "run_id": run_id}
+    for _ in range(4):
+        rest.post("runs/log-model", run_id=run_id, model_json=json.dumps(model))
+    assert len(json.loads(rest.data(run_id, "tags")["mlflow.log-model.history"])) == 4
 
 
 # -- the client --------------------------------------------------------------------------------------------------------

@@ -149,6 +149,12 @@ def test_batches_at_the_limits(rest, run_id):
     assert len(rest.data(run_id, "params")) == 100 and len(rest.data(run_id, "tags")) == 101
 
 
+def test_what_can_be_no_run(rest):
+    for path, fields in (("log-batch", {"metrics": [metric()]}), ("log-inputs", {"datasets": []})):
+        for bad in ("a/b", "-a", "a b", "x" * 257):
+            assert_error(rest.call("POST", f"runs/{path}", {"run_id": bad, **fields}), INVALID, f"Invalid value \"{bad}\" for parameter 'run_id' supplied")
+
+
 def many(kind: str, count: int) -> list[dict]:
     return [metric(str(n)) if kind == "metrics" else {"key": str(n), "value": "x"} for n in range(count)]
 
@@ -177,6 +183,7 @@ def many(kind: str, count: int) -> list[dict]:
         ({"tags": [{"key": "ok", "value": "x"}, {"key": "bad%", "value": "x"}]}, f"Invalid value \"bad%\" for parameter 'tags[1].key' supplied: {ONLY_CHARACTERS}"),
         ({"params": [{"key": "d", "value": "1"}, {"key": "d", "value": "1"}]}, "Duplicate parameter keys have been submitted: ['d']. Please ensure the request contains only one param value per param key."),
         ({"params": [{"key": "d", "value": "1"}, {"key": "d", "value": "2"}]}, "Duplicate parameter keys have been submitted: ['d']."),
+        ({"params": [{"key": key, "value": "1"} for key in "abacb"]}, "Duplicate parameter keys have been submitted: ['a', 'b']."),
         ({"metrics": [metric(timestamp=-1)]}, "Timestamp must be a nonnegative long (64-bit integer)"),
     ],
     ids=str,

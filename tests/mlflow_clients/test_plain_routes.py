@@ -51,3 +51,39 @@ def test_generative_calls_are_not_served(rest, method, path):
         assert answer.json["error_code"] == "NOT_IMPLEMENTED"
     else:
         assert answer.status == 404 and answer.json.get("error_code", "ENDPOINT_NOT_FOUND") == "ENDPOINT_NOT_FOUND", answer.text
+
+
+# -- pages of other sites -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/health", "/version", "/api/2.0/mlflow/experiments/get?experiment_id=0"])
+def test_browsers_are_told_to_be_careful(rest, path):
+    headers = {key.lower(): value for key, value in rest.call("GET", path).headers.items()}
+    assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize("prefix", ["/api/2.0", "/ajax-api/2.0"])
+def test_changes_from_other_sites_are_blocked(rest, experiment, prefix):
+    def create(origin: str):
+        return rest.call("POST", f"{prefix}/mlflow/runs/create", {"experiment_id": experiment}, headers={"Origin": origin})
+
+    for origin in ("http://evil.example", "https://localhost.evil.example", "null", "http://192.168.7.7:3000"):
+        answer = create(origin)
+        assert (answer.status, answer.text) == (403, "Cross-origin request blocked"), origin
+    for origin in ("http://localhost:3000", "http://127.0.0.1", "http://[::1]:8080"):
+        assert create(origin).status == 200, origin
+    read = rest.call("GET", f"{prefix}/mlflow/experiments/get?experiment_id=0", headers={"Origin": "http://evil.example"})
+    assert read.status == 200
+
+
+def test_names_that_are_not_this_servers_are_refused(rest):
+    def get(path: str, host: str):
+        return rest.call("GET", path, headers={"Host": host})
+
+    path = "/api/2.0/mlflow/experiments/get?experiment_id=0"
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:5000", "8.8.8.8"):
+        answer = get(path, host)
+        assert (answer.status, answer.text) == (403, "Invalid Host header - possible DNS rebinding attack detected"), host
+    for host in ("localhost", "127.0.0.1:5000", "[::1]:5000", "0.0.0.0:5000", "192.168.1.9:5000", "10.1.2.3:80", "172.16.0.1"):
+        assert get(path, host).status == 200, host
+    assert get("/health", "evil.example").status == 200 == get("/version", "evil.example").status

@@ -502,6 +502,13 @@ def test_register_model_from_a_run(client, run_id, name, tmp_path):
     assert (pathlib.Path(fetched) / "data" / "weights.txt").read_text() == "weights"
 
 
+def test_a_logged_model_is_told_of_its_versions(rest, client, experiment, run_id, name):
+    model = client.create_logged_model(experiment, name="net", source_run_id=run_id)
+    rest.post("registered-models/create", name=name)
+    rest.post("model-versions/create", name=name, source=model.artifact_location, run_id=run_id, model_id=model.model_id)
+    assert client.get_logged_model(model.model_id).tags["mlflow.modelVersions"] == f'[{{"name": "{name}", "version": 1}}]'
+
+
 def versions_made_of(client, model) -> set:
     """By the logged model's tag, to which the server adds the number and the client the number as text."""
     return {(made["name"], int(made["version"])) for made in json.loads(client.get_logged_model(model.model_id).tags["mlflow.modelVersions"])}

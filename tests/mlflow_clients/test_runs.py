@@ -50,6 +50,23 @@ def test_long_and_many_tags_at_creation(rest, experiment):
     assert {key: len(value) for key, value in rest.data(run_id, "tags").items() if key.startswith("k")} == {f"k{n}": 8000 for n in range(50)}
 
 
+def test_tags_at_creation_are_taken_as_they_are(rest, experiment):
+    run_id = rest.create_run(experiment, tags=[{"key": "a%b", "value": "v" * 9000}, {"key": "k" * 300, "value": ""}])
+    tags = rest.data(run_id, "tags")
+    assert len(tags["a%b"]) == 9000 and tags["k" * 300] == ""
+
+
+def test_a_parent_comes_and_goes(rest, experiment, run_id):
+    child = rest.create_run(experiment, tags=[{"key": "mlflow.parentRunId", "value": run_id}])
+    parent = lambda: rest.data(child, "tags").get("mlflow.parentRunId")  # noqa: E731
+    for value in ("no such run", run_id, "another one", run_id):
+        rest.post("runs/set-tag", run_id=child, key="mlflow.parentRunId", value=value)
+        assert parent() == value
+    assert rest.post("runs/delete-tag", run_id=child, key="mlflow.parentRunId") == {}
+    assert parent() is None
+    assert rest.call("POST", "runs/delete-tag", {"run_id": child, "key": "mlflow.parentRunId"}).status == 404
+
+
 def test_a_parent_is_a_tag(rest, experiment, run_id):
     child = rest.create_run(experiment, tags=[{"key": "mlflow.parentRunId", "value": run_id}])
     orphan = rest.create_run(experiment, tags=[{"key": "mlflow.parentRunId", "value": "no such run"}])
@@ -121,6 +138,17 @@ def test_update_changes_only_what_is_given(rest, run_id):
     assert rest.post("runs/update", run_uuid=run_id, run_name="renamed")["run_info"] == {**before, "run_name": "renamed"}
     assert rest.data(run_id, "tags")["mlflow.runName"] == "renamed"
     assert rest.post("runs/update", run_id=run_id, status="KILLED", end_time="123")["run_info"] == {**before, "run_name": "renamed", "status": "KILLED", "end_time": 123}
+
+
+def test_an_end_is_what_the_client_says(rest, run_id):
+    update = lambda **fields: rest.post("runs/update", run_id=run_id, **fields)["run_info"]  # noqa: E731
+    ended = update(end_time=5)
+    assert (ended["status"], ended["end_time"]) == ("RUNNING", 5)
+    assert update(status="FINISHED", end_time=7)["end_time"] == 7
+    again = update(status="FINISHED", end_time=9)
+    assert (again["status"], again["end_time"]) == ("FINISHED", 9)
+    resumed = update(status="RUNNING", end_time=9)  # as the fluent client goes on with a run
+    assert (resumed["status"], resumed["end_time"]) == ("RUNNING", 9)
 
 
 @pytest.mark.parametrize("given, status", [(1, "RUNNING"), (2, "SCHEDULED"), (3, "FINISHED"), ("3", "FINISHED"), (4, "FAILED"), (5, "KILLED")])
@@ -236,6 +264,24 @@ def test_the_name_follows_its_tag(rest, run_id):
     assert rest.run(run_id)["info"]["run_name"] == "by tag"
     rest.post("runs/log-batch", run_id=run_id, tags=[{"key": "mlflow.runName", "value": "by batch"}])
     assert rest.run(run_id)["info"]["run_name"] == "by batch" and rest.data(run_id, "tags")["mlflow.runName"] == "by batch"
+
+
+def test_an_empty_name_changes_nothing(rest, run_id):
+    name = rest.run(run_id)["info"]["run_name"]
+    rest.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="")
+    rest.post("runs/log-batch", run_id=run_id, tags=[{"key": "mlflow.runName", "value": ""}])
+    assert rest.run(run_id)["info"]["run_name"] == name == rest.data(run_id, "tags")["mlflow.runName"]
+    assert rest.post("runs/delete-tag", run_id=run_id, key="mlflow.runName") == {}
+    assert rest.run(run_id)["info"]["run_name"] == name
+
+
+def test_an_empty_note_is_a_tag(rest, run_id):
+    note = lambda: rest.data(run_id, "tags").get("mlflow.note.content")  # noqa: E731
+    for value in ("a note", "", "another", ""):
+        rest.post("runs/set-tag", run_id=run_id, key="mlflow.note.content", value=value)
+        assert note() == value
+    rest.post("runs/delete-tag", run_id=run_id, key="mlflow.note.content")
+    assert note() is None
 
 
 # -- delete and restore -----------------------------------------------------------------------------------------------

@@ -8,28 +8,43 @@
 
 namespace roost::api::mlflow {
 
-Result<Answer> RunHandler(Handler handler, Services& services, Request& request) {
+Response RunHandler(TextHandler handler, Services& services, Request& request) {
   try {
-    ROOST_ASSIGN(Message message, Message::Read(request));
-    Call call{services, request, std::move(message)};
-    return handler(call);
+    auto message = Message::Read(request);
+    if (!message) return ErrorResponse(message.error());
+    Call call{services, request, std::move(*message)};
+    auto text = handler(call);
+    return text ? Response(200, std::move(*text)) : ErrorResponse(text.error());
   } catch (const std::exception& exception) {
     LogError("handler_failed", {{"path", request.path}, {"what", exception.what()}});
-    return Fail(Code::kInternalError,
-                "The server could not answer this request; its log says why.");
+    return ErrorResponse(
+        Fail(Code::kInternalError, "The server could not answer this request; its log says why.")
+            .value());
   }
 }
 
-Response ToResponse(const Result<Answer>& answer) {
-  if (!answer) return ErrorResponse(answer.error());
-  return Response(200, answer->dump(2, ' ', false, Answer::error_handler_t::replace));
+std::string ToText(const Answer& answer) {
+  return answer.dump(2, ' ', false, Answer::error_handler_t::replace);
+}
+
+std::string ToTagText(const Answer& value) {
+  if (!value.is_structured()) {
+    return value.dump(-1, ' ', true, Answer::error_handler_t::replace);
+  }
+  std::string text = value.is_object() ? "{" : "[";
+  for (const auto& [key, item] : value.items()) {
+    if (text.size() > 1) text += ", ";
+    if (value.is_object()) text += ToTagText(key) + ": ";
+    text += ToTagText(item);
+  }
+  return text + (value.is_object() ? "}" : "]");
 }
 
 Result<store::Experiment> FindExperiment(Services& services, const std::string& id) {
   std::int64_t number = -1;
   const char* end = id.data() + id.size();
   const auto parsed = std::from_chars(id.data(), end, number);
-  const bool is_number = parsed.ec == std::errc() && parsed.ptr == end && number >= 0;
+  const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;
   if (is_number) {
     auto found = services.store.experiments().Get(ExperimentId(number));
     if (found || found.error().code != ErrorCode::kNotFound) return found;

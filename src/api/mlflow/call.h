@@ -23,15 +23,28 @@ struct Call {
   // Of the path's {parameters}.
   const std::string& Parameter(std::size_t index) const { return http.parameters[index]; }
 };
-using Handler = Result<Answer> (*)(Call& call);
+// Answers with an Answer or, where there may be very much, with its text.
+using TextHandler = Result<std::string> (*)(Call& call);
 
-Result<Answer> RunHandler(Handler handler, Services& services, Request& request);
-Response ToResponse(const Result<Answer>& answer);
+Response RunHandler(TextHandler handler, Services& services, Request& request);
+std::string ToText(const Answer& answer);
+// On one line with blanks behind commas and colons, as Python writes the tags that hold JSON:
+// clients compare their text.
+std::string ToTagText(const Answer& value);
 
 // A handler as the route table wants it; whatever happens is told in MLflow's form.
-template <Handler handler>
+template <auto handler>
 Result<Response> Serve(Services& services, Request& request) {
-  return ToResponse(RunHandler(handler, services, request));
+  const TextHandler as_text = [](Call& call) -> Result<std::string> {
+    auto answer = handler(call);
+    if constexpr (std::is_same_v<decltype(answer), Result<std::string>>) {
+      return answer;
+    } else {
+      if (!answer) return tl::unexpected<Error>(std::move(answer.error()));
+      return ToText(*answer);
+    }
+  };
+  return RunHandler(as_text, services, request);
 }
 
 // --- What most calls begin with ---

@@ -1,3 +1,6 @@
+#include <filesystem>
+
+#include "api/http_url.h"
 #include "api/mlflow/handlers.h"
 #include "api/mlflow/limits.h"
 #include "api/mlflow/objects.h"
@@ -22,20 +25,46 @@ tl::unexpected<Error> NameIsTaken(const store::Experiment& by) {
   return Fail(Code::kResourceAlreadyExists, std::move(message));
 }
 
-// A location is where clients write: without dots that lead elsewhere and without what a URI has
-// beside its path.
+bool HasParameters(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return path.find(';', slash == std::string_view::npos ? 0 : slash) != std::string_view::npos;
+}
+
+// Of web addresses and plain paths, as Python's urllib reads them: other schemes have none.
+bool MayHaveParameters(std::string_view location) {
+  const std::size_t colon = location.find(':');
+  if (colon == std::string_view::npos) return true;
+  const std::string_view scheme = location.substr(0, colon);
+  return scheme == "http" || scheme == "https" || scheme == "ftp" || scheme == "sftp";
+}
+
+// A location is where clients write. One on this server must not lead elsewhere.
 Status CheckLocation(const std::string& location) {
+  const std::string_view all(location);
+  const std::size_t hash = all.find('#');
+  const std::string_view before = all.substr(0, hash);
+  const std::size_t question = before.find('?');
+  const std::string_view path = before.substr(0, question);
+  const bool has_fragment = hash != std::string_view::npos && hash + 1 < all.size();
+  if (has_fragment || (MayHaveParameters(path) && HasParameters(path))) {
+    return Invalid("'artifact_location' URL can't include fragments or params.");
+  }
+  if (question != std::string_view::npos) {
+    const auto query = PercentDecode(before.substr(question + 1), false);
+    if (!query || query->find("..") != std::string::npos) return Invalid("Invalid query string");
+  }
+  if (location.starts_with("runs:")) {
+    return Invalid("Artifact location cannot be a runs:/ URI. Given: '" + location + "'");
+  }
   if (CountCharacters(location) > kMaxArtifactLocation) {
     return Invalid(
         "Invalid artifact path length. The length of the artifact path cannot be greater than " +
-        std::to_string(kMaxArtifactLocation) + " characters.");
+        std::to_string(kMaxArtifactLocation) +
+        " characters. To configure this limit, please set the MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH "
+        "environment variable.");
   }
-  const std::size_t beside = location.find_first_of("?#");
-  const bool leads_up = ("/" + location + "/").find("/../") != std::string::npos;
-  if (beside != std::string::npos) {
-    return Invalid("'artifact_location' URL can't include fragments or params.");
-  }
-  if (leads_up) {
+  const bool leads_up = ("/" + std::string(path) + "/").find("/../") != std::string::npos;
+  if (leads_up && location.starts_with("mlflow-artifacts:")) {
     return InvalidValue("artifact_location", location, "The location must have no '..' in it.");
   }
   return {};
@@ -65,8 +94,6 @@ Result<Answer> CreateExperiment(Call& call) {
   ROOST_TRY(CheckLocation(location));
   store::NewExperiment experiment{.name = name, .artifact_location = Absolute(location)};
   for (const auto& [key, value] : pairs) {
-    ROOST_TRY(CheckKey("key", key));
-    ROOST_TRY(CheckLength("value", value, kMaxExperimentTagValue));
     if (key == kNoteTag) {
       experiment.description = value;
     } else {

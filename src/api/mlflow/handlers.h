@@ -6,6 +6,7 @@ namespace roost::api::mlflow {
 
 // Every handler of the surface, by file.
 #define ROOST_MLFLOW(name) Result<Answer> name(Call& call)
+#define ROOST_MLFLOW_TEXT(name) Result<std::string> name(Call& call)
 
 // experiments.cc
 ROOST_MLFLOW(CreateExperiment);
@@ -18,16 +19,16 @@ ROOST_MLFLOW(SetExperimentTag);
 ROOST_MLFLOW(DeleteExperimentTag);
 
 // runs.cc
-ROOST_MLFLOW(CreateRun);
-ROOST_MLFLOW(GetRun);
-ROOST_MLFLOW(UpdateRun);
+ROOST_MLFLOW_TEXT(CreateRun);
+ROOST_MLFLOW_TEXT(GetRun);
+ROOST_MLFLOW_TEXT(UpdateRun);
 ROOST_MLFLOW(DeleteRun);
 ROOST_MLFLOW(RestoreRun);
 ROOST_MLFLOW(DeleteTag);
 
 // search_experiments.cc, search_runs.cc
 ROOST_MLFLOW(SearchExperiments);
-ROOST_MLFLOW(SearchRuns);
+ROOST_MLFLOW_TEXT(SearchRuns);
 
 // logging.cc: on the I/O thread, answered when the group commit is durable
 void LogMetric(Services& services, Request& request, Responder responder);
@@ -109,5 +110,6 @@ Result<Response> GetVersion(Services& services, Request& request);
 ROOST_MLFLOW(GetServerInfo);
 
 #undef ROOST_MLFLOW
+#undef ROOST_MLFLOW_TEXT
 
 }  // namespace roost::api::mlflow

@@ -100,11 +100,6 @@ Result<Response> History(Services& services, Request& request) {
   return Response(200, std::move(text));
 }
 
-tl::unexpected<Error> TooManyRuns(const std::string& call, std::size_t count) {
-  return Invalid(call + " request cannot specify more than " + std::to_string(kMostRuns) +
-                 " run_ids. Received " + std::to_string(count) + " run_ids.");
-}
-
 Result<Response> Bulk(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
   const std::string call = "GetMetricHistoryBulk";
@@ -112,7 +107,10 @@ Result<Response> Bulk(Services& services, Request& request) {
   ROOST_ASSIGN(const std::string key, message.TextOr("metric_key", ""));
   ROOST_ASSIGN(const std::int64_t most, message.IntegerOr("max_results", kMostPoints));
   if (ids.empty()) return Invalid(call + " request must specify at least one run_id.");
-  if (ids.size() > kMostRuns) return TooManyRuns(call, ids.size());
+  if (ids.size() > kMostRuns) {
+    return Invalid(call + " request cannot specify more than " + std::to_string(kMostRuns) +
+                   " run_ids. Received " + std::to_string(ids.size()) + " run_ids.");
+  }
   if (key.empty()) return Invalid(call + " request must specify a metric_key.");
   std::int64_t left = std::clamp<std::int64_t>(most, 0, kMostPoints);
   std::sort(ids.begin(), ids.end());
@@ -258,7 +256,11 @@ Result<Response> BulkInterval(Services& services, Request& request) {
   ROOST_ASSIGN(const Message message, Message::Read(request));
   ROOST_ASSIGN(const std::vector<std::string> ids, message.Texts("run_ids"));
   if (ids.empty()) return MissingValue("run_ids");
-  if (ids.size() > kMostRuns) return TooManyRuns("GetMetricHistoryBulkInterval", ids.size());
+  if (ids.size() > kMostRuns) {
+    return Invalid("GetMetricHistoryBulkInterval request must specify at most " +
+                   std::to_string(kMostRuns) + " run_ids. Received " + std::to_string(ids.size()) +
+                   " run_ids.");
+  }
   ROOST_ASSIGN(const std::string key, message.RequiredText("metric_key"));
   ROOST_ASSIGN(const Interval interval, ReadInterval(message));
   ROOST_ASSIGN(std::vector<Line> lines, FindLines(services, ids, key));

@@ -63,8 +63,8 @@ Result<std::vector<store::RunModel>> ReadModels(const Message& message) {
 }
 
 // What the run's history of models keeps of one.
-Result<nlohmann::json> ReadModel(const std::string& text) {
-  nlohmann::json model = nlohmann::json::parse(text, nullptr, false);
+Result<Answer> ReadModel(const std::string& text) {
+  Answer model = Answer::parse(text, nullptr, false);
   if (model.is_discarded() || !model.is_object()) {
     return Invalid("Malformed model info. \n " + text + " \n is not a valid JSON.");
   }
@@ -76,7 +76,7 @@ Result<nlohmann::json> ReadModel(const std::string& text) {
   if (!missing.empty()) {
     return Invalid("Model json is missing mandatory fields: {" + missing + "}");
   }
-  nlohmann::json kept = nlohmann::json::object();
+  Answer kept = Answer::object();
   for (const char* field :
        {"run_id", "artifact_path", "utc_time_created", "model_uuid", "flavors"}) {
     if (model.contains(field)) kept[field] = model[field];
@@ -92,6 +92,8 @@ Result<nlohmann::json> ReadModel(const std::string& text) {
 }  // namespace
 
 Result<Answer> LogInputs(Call& call) {
+  ROOST_ASSIGN(const std::string run_id, call.message.RequiredText("run_id"));
+  if (!IsRunIdForm(run_id)) return InvalidValue("run_id", run_id, "");
   ROOST_ASSIGN(const auto items, call.message.Messages("datasets"));
   std::vector<store::DatasetInput> datasets;
   for (const Message& item : items) {
@@ -116,17 +118,16 @@ Result<Answer> LogOutputs(Call& call) {
 Result<Answer> LogModel(Call& call) {
   ROOST_TRY(call.message.RequiredText("run_id"));
   ROOST_ASSIGN(const std::string text, call.message.RequiredText("model_json"));
-  ROOST_ASSIGN(nlohmann::json model, ReadModel(text));
+  ROOST_ASSIGN(Answer model, ReadModel(text));
   ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
-  nlohmann::json history = nlohmann::json::array();
+  Answer history = Answer::array();
   if (const auto known = run.tags.find(kModelHistoryTag); known != run.tags.end()) {
-    history = nlohmann::json::parse(known->second.value_or("[]"), nullptr, false);
-    if (!history.is_array()) history = nlohmann::json::array();
+    history = Answer::parse(known->second.value_or("[]"), nullptr, false);
+    if (!history.is_array()) history = Answer::array();
   }
   history.push_back(std::move(model));
-  const std::string value = history.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  ROOST_TRY(CheckLength("value", value, kMaxTagValue));
-  ROOST_TRY(call.store().runs().SetTags(run.key, {{kModelHistoryTag, value}}));
+  // Of any length: a history goes on for as long as its run does.
+  ROOST_TRY(call.store().runs().SetTags(run.key, {{kModelHistoryTag, ToTagText(history)}}));
   return Answer::object();
 }
 

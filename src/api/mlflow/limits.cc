@@ -70,6 +70,17 @@ std::string CutTo(std::string text, std::size_t count) {
   return text;
 }
 
+bool IsRunIdForm(std::string_view id) {
+  const auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+  };
+  if (id.empty() || !is_plain(id[0]) || CountCharacters(id) > 256) return false;
+  // What is beyond ASCII may be a letter of any language.
+  return std::all_of(id.begin(), id.end(), [&](char c) {
+    return is_plain(c) || c == '_' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
+  });
+}
+
 Status CheckLength(std::string_view path, std::string_view text, std::size_t most) {
   if (text.size() <= most || CountCharacters(text) <= most) return {};
   return Invalid("'" + std::string(path) + "' exceeds the maximum length of " +

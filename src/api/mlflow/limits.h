@@ -19,6 +19,9 @@ std::size_t CountCharacters(std::string_view utf8);
 // The first `count` characters.
 std::string CutTo(std::string text, std::size_t count);
 
+// Letters, digits, '_' and '-', at most 256, the first no sign.
+bool IsRunIdForm(std::string_view id);
+
 // "'<path>' exceeds the maximum length of N characters"
 Status CheckLength(std::string_view path, std::string_view text, std::size_t most);
 // A name of a metric, parameter or tag: its characters, its length, and that it is no path to

@@ -200,14 +200,18 @@ Status CheckCounts(std::size_t metrics, std::size_t params, std::size_t tags) {
 
 Status ReadParams(const std::vector<Message::Pair>& pairs, store::RunLog* log) {
   std::set<std::string> seen;
+  std::string twice;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::string path = "params[" + std::to_string(i) + "]";
     ROOST_TRY(CheckKey(path + ".key", pairs[i].key, "Param key"));
     if (!seen.insert(pairs[i].key).second) {
-      return Invalid("Duplicate parameter keys have been submitted: ['" + pairs[i].key +
-                     "']. Please ensure the request contains only one param value per param key.");
+      twice += (twice.empty() ? "'" : ", '") + pairs[i].key + "'";
     }
     log->params.emplace_back(pairs[i].key, CutTo(pairs[i].value, kMaxParamValue));
+  }
+  if (!twice.empty()) {
+    return Invalid("Duplicate parameter keys have been submitted: [" + twice +
+                   "]. Please ensure the request contains only one param value per param key.");
   }
   return {};
 }

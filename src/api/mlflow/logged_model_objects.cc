@@ -38,8 +38,7 @@ Result<store::LoggedModel> FindLoggedModel(Services& services, const std::string
 Result<std::string> LoggedModelUri(Services& services, const store::LoggedModel& model) {
   ROOST_ASSIGN(const store::Experiment experiment,
                services.store.experiments().Get(model.experiment));
-  const std::string location = ArtifactLocationOf(experiment);
-  return location + (location.ends_with('/') ? "" : "/") + "models/" + model.id + "/artifacts";
+  return BelowLocation(ArtifactLocationOf(experiment), "models/" + model.id + "/artifacts");
 }
 
 Result<Answer> LoggedModelObject(Services& services, const store::LoggedModel& model) {

@@ -1,4 +1,5 @@
 #include "api/mlflow/handlers.h"
+#include "api/mlflow/limits.h"
 #include "api/mlflow/log_body.h"
 #include "api/mlflow/objects.h"
 #include "api/run_access.h"
@@ -43,6 +44,9 @@ Status FindAndWrite(Services& services, Request& request, Reader read, Responder
   ROOST_ASSIGN(LogBody body, read(request));
   const auto run = services.run_access.Find(body.run_id);
   if (!run && run.error().code == ErrorCode::kNotFound) {
+    if (read == ReadLogBatch && !IsRunIdForm(body.run_id)) {
+      return InvalidValue("run_id", body.run_id, "");
+    }
     return Fail(Code::kResourceDoesNotExist, "Run with id=" + body.run_id + " not found");
   }
   ROOST_TRY(run);

@@ -156,7 +156,7 @@ Status TellLoggedModel(Services& services, const store::ModelVersion& version) {
       known == model.tags.end() ? Answer::array() : Answer::parse(known->second, nullptr, false);
   if (!versions.is_array()) versions = Answer::array();
   versions.push_back({{"name", version.name}, {"version", version.version}});
-  return services.store.logged_models().SetTags(model.id, {{kVersionsTag, versions.dump()}});
+  return services.store.logged_models().SetTags(model.id, {{kVersionsTag, ToTagText(versions)}});
 }
 
 }  // namespace roost::api::mlflow

@@ -18,6 +18,35 @@ std::string DefaultLocation(ExperimentId experiment) {
   return "mlflow-artifacts:/" + std::to_string(experiment.value());
 }
 
+void WritePairs(std::string_view name, const std::map<std::string, std::string>& pairs,
+                AnswerWriter* to) {
+  to->Key(name).BeginArray();
+  for (const auto& [key, value] : pairs) {
+    to->BeginObject();
+    to->Key("key").Value(key);
+    to->Key("value").Value(value);
+    to->EndObject();
+  }
+  to->EndArray();
+}
+
+// The last point of each metric; without any there is no such field.
+void WriteMetrics(const std::vector<store::MetricSummary>& summaries, AnswerWriter* to) {
+  bool any = false;
+  for (const store::MetricSummary& summary : summaries) {
+    if (summary.type != spec::MetricType::kScalar) continue;
+    if (!any) to->Key("metrics").BeginArray();
+    any = true;
+    to->BeginObject();
+    to->Key("key").Value(summary.name);
+    to->Key("value").Value(summary.last.value);
+    to->Key("timestamp").Value(Milliseconds(summary.last.time));
+    to->Key("step").Value(summary.last.step);
+    to->EndObject();
+  }
+  if (any) to->EndArray();
+}
+
 }  // namespace
 
 std::optional<RunState> StateOf(std::string_view status) {
@@ -57,10 +86,15 @@ std::string ArtifactLocationOf(const store::Experiment& experiment) {
                                               : experiment.artifact_location;
 }
 
+std::string BelowLocation(const std::string& location, const std::string& path) {
+  const std::string before = location.substr(0, location.find('?'));
+  return before + (before.ends_with('/') ? "" : "/") + path + location.substr(before.size());
+}
+
 std::string ArtifactUriOf(const store::Run& run) {
   const std::string location =
       run.artifact_location.empty() ? DefaultLocation(run.experiment) : run.artifact_location;
-  return location + (location.ends_with('/') ? "" : "/") + run.id.value() + "/artifacts";
+  return BelowLocation(location, run.id.value() + "/artifacts");
 }
 
 Answer PairList(const std::map<std::string, std::string>& pairs) {
@@ -82,21 +116,6 @@ Answer ExperimentObject(const store::Experiment& experiment) {
   return object;
 }
 
-Answer RunInfo(const store::Run& run) {
-  Answer info = {
-      {"run_uuid", run.id.value()},
-      {"experiment_id", std::to_string(run.experiment.value())},
-      {"run_name", run.display_name},
-      {"user_id", run.user_id.empty() ? run.submitter : run.user_id},
-      {"status", spec::MlflowStatus(run.state)},
-      {"start_time", Milliseconds(run.started_at != 0 ? run.started_at : run.created_at)}};
-  if (run.ended_at != 0) info["end_time"] = Milliseconds(run.ended_at);
-  info["artifact_uri"] = ArtifactUriOf(run);
-  info["lifecycle_stage"] = StageOf(run.lifecycle);
-  info["run_id"] = run.id.value();
-  return info;
-}
-
 std::map<std::string, std::string> TagsOf(const store::Run& run) {
   std::map<std::string, std::string> tags;
   for (const auto& [key, value] : run.tags) tags[key] = value.value_or("");
@@ -106,43 +125,49 @@ std::map<std::string, std::string> TagsOf(const store::Run& run) {
   return tags;
 }
 
-Answer MetricObject(const std::string& name, const store::StoredPoint& point) {
-  return {{"key", name},
-          {"value", NumberOf(point.value)},
-          {"timestamp", Milliseconds(point.time)},
-          {"step", point.step}};
+void WriteRunInfo(const store::Run& run, AnswerWriter* to) {
+  to->BeginObject();
+  to->Key("run_uuid").Value(run.id.value());
+  to->Key("experiment_id").Value(std::to_string(run.experiment.value()));
+  to->Key("run_name").Value(run.display_name);
+  to->Key("user_id").Value(run.user_id.empty() ? run.submitter : run.user_id);
+  to->Key("status").Value(spec::MlflowStatus(run.state));
+  to->Key("start_time").Value(Milliseconds(run.started_at != 0 ? run.started_at : run.created_at));
+  if (run.ended_at != 0) to->Key("end_time").Value(Milliseconds(run.ended_at));
+  to->Key("artifact_uri").Value(ArtifactUriOf(run));
+  to->Key("lifecycle_stage").Value(StageOf(run.lifecycle));
+  to->Key("run_id").Value(run.id.value());
+  to->EndObject();
 }
 
-Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<store::Run>& runs) {
+Status WriteRuns(Services& services, const std::vector<store::Run>& runs, AnswerWriter* to) {
   std::vector<RunKey> keys;
   for (const store::Run& run : runs) keys.push_back(run.key);
   ROOST_ASSIGN(const auto metrics, services.store.metrics().Summaries(keys));
   ROOST_ASSIGN(const auto params, services.store.runs().Params(keys));
   ROOST_ASSIGN(const auto links, services.store.run_inputs().Of(keys));
-  std::vector<Answer> objects;
-  objects.reserve(runs.size());
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    Answer last = Answer::array();
-    for (const store::MetricSummary& summary : metrics[i]) {
-      if (summary.type == spec::MetricType::kScalar) {
-        last.push_back(MetricObject(summary.name, summary.last));
-      }
-    }
-    Answer data = Answer::object();
-    if (!last.empty()) data["metrics"] = std::move(last);
-    if (!params[i].empty()) data["params"] = PairList(params[i]);
-    data["tags"] = PairList(TagsOf(runs[i]));
-    objects.push_back({{"info", RunInfo(runs[i])},
-                       {"data", std::move(data)},
-                       {"inputs", InputsObject(links[i])},
-                       {"outputs", OutputsObject(links[i])}});
+    to->BeginObject();
+    WriteRunInfo(runs[i], &to->Key("info"));
+    to->Key("data").BeginObject();
+    WriteMetrics(metrics[i], to);
+    if (!params[i].empty()) WritePairs("params", params[i], to);
+    WritePairs("tags", TagsOf(runs[i]), to);
+    to->EndObject();
+    to->Key("inputs").Tree(InputsObject(links[i]));
+    to->Key("outputs").Tree(OutputsObject(links[i]));
+    to->EndObject();
   }
-  return objects;
+  return {};
 }
 
-Result<Answer> RunObject(Services& services, const store::Run& run) {
-  ROOST_ASSIGN(std::vector<Answer> objects, RunObjects(services, {run}));
-  return std::move(objects.front());
+Result<std::string> RunAnswer(Services& services, const store::Run& run) {
+  std::string text;
+  AnswerWriter writer(&text);
+  writer.BeginObject();
+  ROOST_TRY(WriteRuns(services, {run}, &writer.Key("run")));
+  writer.EndObject();
+  return text;
 }
 
 }  // namespace roost::api::mlflow

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/mlflow/answer_writer.h"
 #include "api/mlflow/call.h"
 #include "store/metrics.h"
 
@@ -23,16 +24,20 @@ Answer NumberOf(double value);
 
 // Where the files of an experiment's and of a run's lie, as clients address them.
 std::string ArtifactLocationOf(const store::Experiment& experiment);
+// The path goes before the query of a bucket's address.
+std::string BelowLocation(const std::string& location, const std::string& path);
 std::string ArtifactUriOf(const store::Run& run);
 
 Answer ExperimentObject(const store::Experiment& experiment);
-Answer RunInfo(const store::Run& run);
 // All tags that MLflow's clients see: those that Roost keeps as columns too, sorted by key.
 std::map<std::string, std::string> TagsOf(const store::Run& run);
 Answer PairList(const std::map<std::string, std::string>& pairs);
-Answer MetricObject(const std::string& name, const store::StoredPoint& point);
-// Runs with their data: each table is read once for all of them.
-Result<std::vector<Answer>> RunObjects(Services& services, const std::vector<store::Run>& runs);
-Result<Answer> RunObject(Services& services, const store::Run& run);
+
+// Runs are written at once: a search tells of thousands.
+void WriteRunInfo(const store::Run& run, AnswerWriter* to);
+// Runs with their data, one after the other: each table is read once for all of them.
+Status WriteRuns(Services& services, const std::vector<store::Run>& runs, AnswerWriter* to);
+// {"run": ...}
+Result<std::string> RunAnswer(Services& services, const store::Run& run);
 
 }  // namespace roost::api::mlflow

@@ -49,7 +49,7 @@ Status CheckModelName(std::string_view field, const std::string& name) {
   if (name.find_first_of("/:") != std::string::npos || spec::HasNul(name)) {
     return Invalid("Invalid model name '" + name + "'. Names cannot contain '/' or ':'.");
   }
-  if (name == "." || name == "..") {
+  if (name == "." || name.starts_with("..")) {
     return InvalidValue("name", name,
                         "Names may be treated as files in certain cases, and must not resolve to "
                         "other names when treated as such. This name would resolve to '" +

@@ -103,7 +103,7 @@ TEST_F(MlflowRegistryTest, AVersionOfALoggedModelPinsItsFiles) {
   EXPECT_EQ(create(place).status, 200);
   EXPECT_EQ(Get("/api/v1/models/net/versions/2/files/MLmodel").body, "flavors: {}");
   EXPECT_EQ(store->logged_models().Get(model->id)->tags["mlflow.modelVersions"],
-            R"([{"name":"net","version":1}])");
+            R"([{"name": "net", "version": 1}])");
 
   ExpectError(create("models:/m-of-nobody"), 404, "RESOURCE_DOES_NOT_EXIST",
               "Unable to fetch model from model URI source artifact location");

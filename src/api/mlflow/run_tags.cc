@@ -6,8 +6,10 @@ namespace roost::api::mlflow {
 
 void TakeTag(std::string key, std::string value, store::RunLog* log) {
   if (key == kRunNameTag) {
-    log->display_name = std::move(value);
+    if (!value.empty()) log->display_name = std::move(value);
   } else if (key == kNoteTag) {
+    // An empty one is no description, and yet a tag.
+    if (value.empty()) log->tags[std::move(key)] = "";
     log->description = std::move(value);
   } else if (key == kParentTag) {
     log->parent_id = std::move(value);
@@ -15,6 +17,12 @@ void TakeTag(std::string key, std::string value, store::RunLog* log) {
   } else {
     log->tags[std::move(key)] = std::move(value);
   }
+}
+
+store::RunLog TakeRunTags(std::vector<Message::Pair> pairs) {
+  store::RunLog log;
+  for (auto& [key, value] : pairs) TakeTag(std::move(key), std::move(value), &log);
+  return log;
 }
 
 Result<store::RunLog> ReadRunTags(const std::vector<Message::Pair>& pairs, std::string_view path) {

@@ -67,12 +67,12 @@ Result<std::optional<spec::RunState>> ReadStatus(const Message& message) {
 
 }  // namespace
 
-Result<Answer> CreateRun(Call& call) {
+Result<std::string> CreateRun(Call& call) {
   ROOST_ASSIGN(const std::string user, call.message.TextOr("user_id", ""));
   ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
   ROOST_ASSIGN(const std::int64_t started, call.message.IntegerOr("start_time", 0));
-  ROOST_ASSIGN(const auto pairs, call.message.Pairs("tags"));
-  ROOST_ASSIGN(store::RunLog log, ReadRunTags(pairs, "tags"));
+  ROOST_ASSIGN(auto pairs, call.message.Pairs("tags"));
+  store::RunLog log = TakeRunTags(std::move(pairs));
   ROOST_ASSIGN(const store::Experiment experiment, ExperimentForRun(call));
 
   engine::Engine::TrackedRun run;
@@ -86,29 +86,35 @@ Result<Answer> CreateRun(Call& call) {
   run.tags = {log.tags.begin(), log.tags.end()};
   ROOST_ASSIGN(const store::Runs::Created created,
                call.services.engine.CreateTracked(run, call.http.token.name));
-  ROOST_ASSIGN(Answer object, RunObject(call.services, created.run));
-  return Answer{{"run", std::move(object)}};
+  return RunAnswer(call.services, created.run);
 }
 
-Result<Answer> GetRun(Call& call) {
+Result<std::string> GetRun(Call& call) {
   ROOST_ASSIGN(const store::Run run, RequireRun(call));
-  ROOST_ASSIGN(Answer object, RunObject(call.services, run));
-  return Answer{{"run", std::move(object)}};
+  return RunAnswer(call.services, run);
 }
 
-Result<Answer> UpdateRun(Call& call) {
+Result<std::string> UpdateRun(Call& call) {
   ROOST_ASSIGN(const auto state, ReadStatus(call.message));
-  ROOST_ASSIGN(const std::int64_t ended, call.message.IntegerOr("end_time", 0));
+  ROOST_ASSIGN(const std::int64_t end_time, call.message.IntegerOr("end_time", 0));
   ROOST_ASSIGN(const std::string name, call.message.TextOr("run_name", ""));
-  ROOST_ASSIGN(const store::Run run, RequireWritableRun(call));
+  ROOST_ASSIGN(store::Run run, RequireWritableRun(call));
+  const Micros ended = end_time == 0 ? 0 : FromMilliseconds(end_time);
   if (state) {
-    const auto moved = call.services.engine.ReportStatus(run.id, *state, "",
-                                                         ended == 0 ? 0 : FromMilliseconds(ended));
-    ROOST_TRY(moved);
+    ROOST_ASSIGN(run, call.services.engine.ReportStatus(run.id, *state, "", ended));
+  }
+  // A client says when its run ended whatever the status; the server knows it of its own runs.
+  if (ended != 0 && run.ended_at != ended && run.kind == spec::RunKind::kTracked) {
+    ROOST_TRY(call.store().runs().SetEndTime(run.key, ended));
   }
   if (!name.empty()) ROOST_TRY(call.store().runs().SetDisplayName(run.key, name));
   ROOST_ASSIGN(const store::Run changed, call.store().runs().Get(run.key));
-  return Answer{{"run_info", RunInfo(changed)}};
+  std::string text;
+  AnswerWriter writer(&text);
+  writer.BeginObject();
+  WriteRunInfo(changed, &writer.Key("run_info"));
+  writer.EndObject();
+  return text;
 }
 
 Result<Answer> DeleteRun(Call& call) {
@@ -133,14 +139,14 @@ Result<Answer> DeleteTag(Call& call) {
     return Fail(Code::kResourceDoesNotExist,
                 "No tag with name: " + key + " in run with id " + run.id.value());
   }
-  if (run.tags.contains(key)) {
-    ROOST_TRY(call.store().runs().RemoveTag(run.key, key));
-  } else if (key == kNoteTag) {
-    ROOST_TRY(call.store().runs().SetDescription(run.key, ""));
-  } else if (key == kRunNameTag) {
-    return Invalid("A run always has a name: set another one instead of deleting " + key + ".");
-  } else {
-    return Invalid("A run keeps its parent: " + key + " cannot be deleted.");
+  if (run.tags.contains(key)) ROOST_TRY(call.store().runs().RemoveTag(run.key, key));
+  if (key == kNoteTag) ROOST_TRY(call.store().runs().SetDescription(run.key, ""));
+  if (key == kParentTag && !run.parent_id.empty()) {
+    if (run.kind == spec::RunKind::kManaged) {
+      return Invalid("A run that this server started keeps its parent: " + key +
+                     " cannot be deleted.");
+    }
+    ROOST_TRY(call.store().runs().ClearParent(run.key));
   }
   return Answer::object();
 }

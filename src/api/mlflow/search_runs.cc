@@ -25,7 +25,7 @@ Result<std::vector<ExperimentId>> ReadExperimentIds(const Message& message) {
 
 }  // namespace
 
-Result<Answer> SearchRuns(Call& call) {
+Result<std::string> SearchRuns(Call& call) {
   ROOST_ASSIGN(const SearchRequest request,
                ReadSearchRequest(call.message, "run_view_type", kMostRuns));
   store::RunSearch search;
@@ -38,8 +38,17 @@ Result<Answer> SearchRuns(Call& call) {
   search.page_token = request.page_token;
   const Result<store::RunPage> page = call.store().runs().Search(search);
   if (!page) return roost::Fail(SearchError(page.error()));
-  ROOST_ASSIGN(std::vector<Answer> runs, RunObjects(call.services, page->runs));
-  return PageAnswer("runs", std::move(runs), page->next_page_token);
+  std::string text;
+  AnswerWriter writer(&text);
+  writer.BeginObject();
+  if (!page->runs.empty()) {
+    writer.Key("runs").BeginArray();
+    ROOST_TRY(WriteRuns(call.services, page->runs, &writer));
+    writer.EndArray();
+  }
+  if (!page->next_page_token.empty()) writer.Key("next_page_token").Value(page->next_page_token);
+  writer.EndObject();
+  return text;
 }
 
 }  // namespace roost::api::mlflow
