@@ -41,6 +41,9 @@ class BlobsSink : public BodySink {
     return JsonResponse(200, {{"received", received_}, {"bytes", bytes_}});
   }
 
+  // A client that begins anew asks what is missing first.
+  void Interrupted() override { static_cast<void>(batch_->Commit()); }
+
  private:
   Status Begin() {
     std::memcpy(digest_.bytes.data(), header_.data(), digest_.bytes.size());

@@ -1,5 +1,6 @@
 // Datastores and datasets over the wire.
 #include "api/api_test_support.h"
+#include "store/run_data.h"
 
 namespace roost::api {
 namespace {
@@ -62,6 +63,22 @@ TEST_F(DataApiTest, OnlyMissingContentsTravel) {
   answer = Post(std::string(kStore) + "/upload", other.dump());
   EXPECT_EQ(answer.status, 409);
   EXPECT_EQ(answer.Json()["error"]["details"][0]["field"], "a/1");
+}
+
+TEST_F(DataApiTest, OfAStreamThatBreaksOffWhatCameWholeIsKept) {
+  const std::string stream = Blob("one") + Blob(std::string(100'000, '2')) + Blob("three");
+  {
+    TestClient broken(server->port());
+    broken.Send("POST /api/v1/blobs HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + token +
+                "\r\nContent-Type: application/vnd.roost.blobs\r\nContent-Length: " +
+                std::to_string(stream.size()) + "\r\n\r\n" + stream.substr(0, stream.size() - 1));
+  }
+  const auto is_here = [&](const std::string& content) {
+    return Get("/api/v1/blobs/" + DigestOf(content).ToText()).Json()["complete"] == true;
+  };
+  while (!is_here(std::string(100'000, '2'))) std::this_thread::yield();
+  EXPECT_TRUE(is_here("one"));
+  EXPECT_FALSE(is_here("three"));
 }
 
 TEST_F(DataApiTest, ALargeContentIsGoneOnWithWhereItBroke) {
@@ -197,6 +214,50 @@ TEST_F(DataApiTest, ADatasetIsMadeListedReadAndUnregistered) {
   EXPECT_EQ(Call("DELETE", "/api/v1/datasets/birds").status, 204);
   EXPECT_EQ(Get("/api/v1/datasets/birds").status, 404);
   EXPECT_EQ(Get("/api/v1/dataset-ids/" + id).status, 200);
+}
+
+TEST_F(DataApiTest, ADatasetTellsWhichRunsReadAndWroteIt) {
+  Put(std::string(kStore) + "/files/birds/1.png", "one");
+  const std::string id =
+      Post("/api/v1/datasets",
+           R"({"name": "birds", "paths": [{"datastore": "workspaceblobstore", "path": "birds"}]})")
+          .Json()["dataset_id"];
+  const std::string path = "/api/v1/dataset-ids/" + id + "/runs";
+  EXPECT_EQ(Get(path).Json(), (json{{"items", json::array()}, {"next_page_token", nullptr}}));
+  const auto note = [&](const std::string& run_id, bool is_output, const std::string& name,
+                        const std::string& dataset) {
+    store::RunDataItem item;
+    item.is_output = is_output;
+    item.name = name;
+    item.dataset_id = dataset;
+    item.dataset_name = "birds";
+    item.version = 1;
+    ASSERT_TRUE(store->run_data().Put(store->runs().Get(RunId(run_id))->key, {item}));
+  };
+  const std::string writer = Submit();
+  const std::string reader = Submit();
+  Submit();  // has nothing to do with it
+  note(writer, true, "made", id);
+  note(reader, false, "seen", id);
+  note(reader, false, "else", "another");
+  const json items = Get(path).Json()["items"];
+  ASSERT_EQ(items.size(), 2U);
+  EXPECT_EQ(items[0]["run_id"], reader);
+  EXPECT_EQ(items[0]["inputs"].size(), 1U);
+  EXPECT_EQ(items[0]["inputs"][0]["name"], "seen");
+  EXPECT_EQ(items[0]["outputs"], json::array());
+  EXPECT_EQ(items[1]["run_id"], writer);
+  EXPECT_EQ(items[1]["outputs"][0]["name"], "made");
+  EXPECT_EQ(items[1]["outputs"][0]["version"], 1);
+
+  const json first = Get(path + "?limit=1").Json();
+  EXPECT_EQ(first["items"][0]["run_id"], reader);
+  const std::string next = first["next_page_token"];
+  const json second = Get(path + "?limit=1&page_token=" + next).Json();
+  EXPECT_EQ(second["items"][0]["run_id"], writer);
+  EXPECT_EQ(second["next_page_token"], nullptr);
+  EXPECT_EQ(Get(path + "?page_token=n00").status, 400);
+  EXPECT_EQ(Get("/api/v1/dataset-ids/nowhere/runs").status, 404);
 }
 
 TEST_F(DataApiTest, ADatasetThatNamesNothingIsRefused) {

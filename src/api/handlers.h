@@ -110,6 +110,7 @@ ROOST_HANDLER(DeleteDataset);
 ROOST_HANDLER(GetDatasetById);
 ROOST_HANDLER(ListDatasetFiles);
 ROOST_HANDLER(GetDatasetFile);
+ROOST_HANDLER(ListDatasetRuns);
 // routes_environments.cc
 ROOST_HANDLER(ListEnvironments);
 ROOST_HANDLER(RegisterEnvironment);

@@ -225,7 +225,14 @@ asio::awaitable<bool> Connection::Upload() {
     const bool got = co_await ReadBodyPiece(kUploadPiece);
     if (writing) co_await WaitDone();
     writing = false;
-    if (!got) co_return false;
+    if (!got) {
+      auto keep = [&] {
+        if (written && !request_.body.empty()) written = (*sink)->Write(request_.body);
+        if (written) (*sink)->Interrupted();
+      };
+      co_await OnWorker(WorkerPool::Lane::kNormal, keep);
+      co_return false;
+    }
     if (answer_.close || !written) break;
     if (request_.body.empty()) continue;
     piece_.swap(request_.body);

@@ -117,12 +117,16 @@ struct Response {
   static Response OfError(const Error& error);
 };
 
-// Takes an upload piece by piece, on worker threads. Dropped without Finish, it leaves nothing.
+// Takes an upload piece by piece, on worker threads. Dropped without Finish, it leaves nothing but
+// what Interrupted keeps.
 class BodySink {
  public:
   virtual ~BodySink() = default;
   virtual Status Write(std::string_view piece) = 0;
   virtual Result<Response> Finish() = 0;
+  // In the place of Finish when the connection broke, and no Write has failed: what came whole may
+  // be kept, so that it need not come again.
+  virtual void Interrupted() {}
 };
 
 // How an async handler answers: exactly once, from any thread. The request stays valid until then.

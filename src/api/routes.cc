@@ -126,6 +126,8 @@ std::vector<Route> NativeRoutes() {
            ListDatasetFiles),
       Make(kGet, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
       Make(kHead, "/api/v1/dataset-ids/{dataset_id}/files/{path...}", kShared, {}, GetDatasetFile),
+      Make(kGet, "/api/v1/dataset-ids/{dataset_id}/runs", kUser, kPage, ListDatasetRuns),
+
       Make(kGet, "/api/v1/environments", kShared, {"curated", "limit", "page_token"},
            ListEnvironments),
       Make(kPost, "/api/v1/environments", kUser, {}, RegisterEnvironment),

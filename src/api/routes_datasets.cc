@@ -12,6 +12,8 @@
 #include "store/blobs.h"
 #include "store/data_files.h"
 #include "store/datasets.h"
+#include "store/run_data.h"
+#include "store/runs.h"
 
 namespace roost::api {
 namespace {
@@ -178,6 +180,35 @@ Result<Response> GetDatasetFile(Services& services, Request& request) {
     digest = file.digest;
   }
   return AnswerFile(request, {FromBlob(services.store.blobs(), *digest), path, digest->Hex()});
+}
+
+// The runs as in lists; of their data what is of this dataset.
+Result<Response> ListDatasetRuns(Services& services, Request& request) {
+  ROOST_ASSIGN(const std::size_t limit, QueryLimit(request));
+  ROOST_ASSIGN(const std::string last, ReadPageToken(request));
+  ROOST_ASSIGN(const auto dataset, services.store.datasets().GetById(request.parameters[0]));
+  std::optional<RunKey> before;
+  if (!last.empty()) {
+    const auto run = services.store.runs().Get(RunId(last));
+    if (!run) return BadField("page_token", "names a run that is gone; begin anew");
+    before = run->key;
+  }
+  ROOST_ASSIGN(auto keys, services.store.run_data().RunsWith(dataset.id, before, limit + 1));
+  const bool more = keys.size() > limit;
+  if (more) keys.resize(limit);
+  Json items = Json::array();
+  std::string last_id;
+  for (const RunKey key : keys) {
+    const auto run = services.store.runs().Get(key);
+    if (!run && run.error().code == ErrorCode::kNotFound) continue;  // collected meanwhile
+    ROOST_TRY(run);
+    ROOST_ASSIGN(auto data, services.store.run_data().Of(key));
+    std::erase_if(data, [&](const auto& item) { return item.dataset_id != dataset.id; });
+    items.push_back(RunJson(*run, services.options.clock->Now(), {}));
+    AddRunData(data, &items.back());
+    last_id = run->id.value();
+  }
+  return ListResponse(std::move(items), more ? PageToken(last_id) : "");
 }
 
 }  // namespace roost::api

@@ -19,6 +19,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kRunsShown = 20;
+
 std::string Size(const json& object) {
   const auto bytes = Number(object.value("bytes", json()));
   return bytes ? FormatBytes(static_cast<std::uint64_t>(*bytes)) : "";
@@ -53,6 +55,24 @@ Result<int> ListData(client::Client& client, bool as_json) {
   return 0;
 }
 
+// Which runs read and wrote it: "read by      night-owl (run_1, Completed)".
+std::string LineageText(const json& runs, const std::string& dataset) {
+  std::string text;
+  std::size_t lines = 0;
+  for (const json& run : runs) {
+    for (const auto& [list, word] : {std::pair("inputs", "read by"), {"outputs", "written by"}}) {
+      if (run.value(list, json::array()).empty() || ++lines > kRunsShown) continue;
+      text += fmt::format("{:<13}{} ({}, {})\n", word, OneLine(Text(run, "display_name")),
+                          Text(run, "run_id"), Text(run, "status"));
+    }
+  }
+  if (lines > kRunsShown) {
+    text += fmt::format("             and {} more: roost data show {} --json\n", lines - kRunsShown,
+                        dataset);
+  }
+  return text;
+}
+
 Result<int> ShowData(client::Client& client, const std::string& reference, bool with_files,
                      bool as_json) {
   ROOST_ASSIGN(json dataset, FindDataset(client, reference));
@@ -60,7 +80,10 @@ Result<int> ShowData(client::Client& client, const std::string& reference, bool 
   if (with_files) {
     ROOST_ASSIGN(files, client::ListDatasetFiles(client, Text(dataset, "dataset_id")));
   }
+  ROOST_ASSIGN(const json runs,
+               client.GetItems("/dataset-ids/" + Text(dataset, "dataset_id") + "/runs", {}, 0));
   if (as_json) {
+    dataset["runs"] = runs;
     if (with_files) dataset["files"] = FilesJson(files);
     ROOST_TRY(PrintJson(dataset));
     return 0;
@@ -82,7 +105,7 @@ Result<int> ShowData(client::Client& client, const std::string& reference, bool 
   for (const auto& [key, value] : dataset.value("tags", json::object()).items()) {
     text += fmt::format("tag          {}={}\n", key, PlainText(value));
   }
-  ROOST_TRY(WriteOut(text));
+  ROOST_TRY(WriteOut(text + LineageText(runs, reference)));
   if (with_files) ROOST_TRY(PrintFileTable(files));
   return 0;
 }

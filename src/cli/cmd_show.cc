@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/data_words.h"
 #include "cli/format.h"
 #include "cli/run_ref.h"
 #include "cli/table.h"
@@ -70,6 +71,18 @@ void AddEnvironment(Sheet& sheet, const json& environment) {
   if (!name.empty()) sheet.Add("environment", name + ":" + Text(environment, "version"));
   const json python = Field(environment, "python");
   sheet.Add("python", Text(python, "interpreter"));
+}
+
+// "in            birds:2 (mount, bind)", a line for each name.
+void AddData(Sheet& sheet, const std::string& title, const json& items) {
+  if (!items.is_array() || items.empty()) return;
+  sheet.AddLine(title);
+  for (const json& item : items) {
+    const std::string how = Text(item, "mechanism");
+    sheet.AddLine(fmt::format("  {:<12}{} ({}{})", OneLine(Text(item, "name")),
+                              OneLine(DataText(item)), Text(item, "mode"),
+                              how.empty() || how == Text(item, "mode") ? "" : ", " + how));
+  }
 }
 
 void AddError(Sheet& sheet, const json& error) {
@@ -139,6 +152,8 @@ Sheet MakeSheet(const json& run) {
   sheet.Add("resources", ResourcesText(definition));
   sheet.Add("snapshot", Text(run, "snapshot"));
   sheet.AddMap("params", Field(run, "params"));
+  AddData(sheet, "inputs", Field(run, "inputs"));
+  AddData(sheet, "outputs", Field(run, "outputs"));
   sheet.AddMap("tags", Field(run, "tags"));
   sheet.AddMap("properties", Field(run, "properties"));
   sheet.AddMap("metrics", Field(run, "metrics"));

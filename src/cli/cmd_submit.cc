@@ -156,8 +156,10 @@ Result<int> Submit(client::Client& client, const SubmitOptions& options, const W
   ROOST_ASSIGN(const json run, client.Post("/runs", body, key));
   const std::string run_id = Text(run, "run_id");
   if (run.contains("properties")) {
-    const std::string substitution = Text(run["properties"], "roost.gpu_substitution");
-    if (!substitution.empty()) Note("warning: " + OneLine(substitution));
+    for (const char* name : {"roost.gpu_substitution", "roost.container_hint"}) {
+      const std::string said = Text(run["properties"], name);
+      if (!said.empty()) Note("warning: " + OneLine(said));
+    }
   }
   if (options.as_json) {
     ROOST_TRY(PrintJson(run));

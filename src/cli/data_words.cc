@@ -96,6 +96,15 @@ json DataPathOf(const std::string& text) {
   return {{"datastore", text.substr(0, colon)}, {"path", text.substr(colon + 1)}};
 }
 
+std::string DataText(const json& item) {
+  std::vector<std::string> parts;
+  const std::string name = Text(item, "dataset_name");
+  if (!name.empty()) parts.push_back(name + ":" + Text(item, "version"));
+  const std::string datastore = Text(item, "datastore");
+  if (!datastore.empty()) parts.push_back(datastore + ":" + Text(item, "path"));
+  return parts.empty() ? Text(item, "dataset_id") : Join(parts, " in ");
+}
+
 Result<InputWords> ReadInputWords(const std::string& text) {
   constexpr std::string_view kForm = "NAME=DATASET[:VERSION] or NAME=DATASTORE:PATH";
   ROOST_ASSIGN(const Words words, ReadWords(text, "--input", kForm));

@@ -17,6 +17,10 @@ Result<nlohmann::json> FindDataset(client::Client& client, const std::string& re
 // "datastore:path", a path in workspaceblobstore, or an address; as the wire has paths of datasets.
 nlohmann::json DataPathOf(const std::string& text);
 
+// What a run read or wrote, of its `inputs` and `outputs`: "birds:3", "disk:folder", "birds:3 in
+// disk:folder", or a dataset's id where there is neither name nor place.
+std::string DataText(const nlohmann::json& item);
+
 // One --input, read without a server. Either `dataset` is set or the wire's input is whole.
 struct InputWords {
   std::string name;

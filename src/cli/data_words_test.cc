@@ -10,6 +10,22 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 
+TEST(DataWordsTest, WhatARunReadOrWroteIsTold) {
+  json item = {{"dataset_id", "id"},
+               {"dataset_name", "birds"},
+               {"version", 3},
+               {"datastore", nullptr},
+               {"path", nullptr}};
+  EXPECT_EQ(DataText(item), "birds:3");
+  item["datastore"] = "disk";
+  item["path"] = "in/a";
+  EXPECT_EQ(DataText(item), "birds:3 in disk:in/a");
+  item["dataset_name"] = nullptr;
+  EXPECT_EQ(DataText(item), "disk:in/a");
+  item["datastore"] = nullptr;
+  EXPECT_EQ(DataText(item), "id");
+}
+
 TEST(DataWordsTest, AnInputIsADatasetOrAPlaceInADatastore) {
   const struct {
     const char *text, *name, *dataset;

@@ -17,6 +17,7 @@ namespace {
 constexpr int kRunsThatShowABuild = 8;
 constexpr const char* kKeyProperty = "roost.environment.key";
 constexpr const char* kChangesProperty = "roost.environment.changes";
+constexpr const char* kContainerHintProperty = "roost.container_hint";
 
 // "", "latest": the newest one; otherwise a number.
 Result<std::optional<std::int64_t>> ParseVersion(const spec::EnvironmentDefinition& reference) {
@@ -83,6 +84,9 @@ Status Engine::State::FillInEnvironment(spec::RunDefinition* definition,
   definition->environment = std::move(*resolved);
   if (const auto* curated = spec::FindCurated(definition->environment.name)) {
     definition->properties["roost.environment.curated"] = curated->description;
+  }
+  if (const std::string hint = cache->ContainerHintOf(definition->environment); !hint.empty()) {
+    definition->properties[kContainerHintProperty] = hint;
   }
   const auto kind = definition->environment.Kind();
   const auto found = cache->Find(definition->environment);

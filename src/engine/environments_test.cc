@@ -65,6 +65,27 @@ TEST_F(EngineEnvironmentsTest, ARunWaitsForItsEnvironmentAndTheNextOneDoesNot) {
   EXPECT_EQ(tools.CountCalls("-m pip install"), 1);
 }
 
+TEST_F(EngineEnvironmentsTest, WhatIsSaidOfAnImageIsOfTheRunsOwnDefinition) {
+  world.StartWithFake();
+  const auto ended = [&](const std::string& docker) {
+    const store::Run run =
+        world.Submit(Needing(R"({"python": {"pip": ["tiny"]}, "docker": )" + docker + "}"));
+    world.End(world.BeginRun(run.id), 0);
+    return world.AwaitEnd(run.id);
+  };
+  const store::Run one = ended(R"({"base_image": "img:1"})");
+  const store::Run two = ended(R"({"base_image": "img:2"})");
+  const store::Run none = ended("{}");
+  EXPECT_EQ(tools.CountCalls("-m pip install"), 1) << "they share one environment";
+  EXPECT_THAT(one.properties.at("roost.container_hint"), HasSubstr("the image img:1"));
+  EXPECT_THAT(two.properties.at("roost.container_hint"), HasSubstr("the image img:2"));
+  EXPECT_EQ(none.properties.count("roost.container_hint"), 0U);
+  for (const store::Run& run : {one, two, none}) {
+    EXPECT_EQ(run.properties.count("roost.environment.changes"), 0U) << run.id.value();
+  }
+  EXPECT_THAT(BuildLog(one), HasSubstr("names the image img:1, which is a hint"));
+}
+
 TEST_F(EngineEnvironmentsTest, AFailedBuildFailsTheRunWithTheLogsLastLines) {
   tools.Set("fail");
   world.StartWithFake();

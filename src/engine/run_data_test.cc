@@ -184,38 +184,68 @@ TEST_F(RunDataTest, ADownloadIsTheRunsOwnAndOneFileIsItsPath) {
   ExpectContentsUnharmed();
 }
 
+// Contents of both kinds that trees tell apart, twice the same one, and none.
+const std::map<std::string, std::string> kBirds = {{"empty", ""},
+                                                   {"small", "small"},
+                                                   {"the-same", "small"},
+                                                   {"deep/edge", std::string(64 << 10, 'e')},
+                                                   {"deep/large", std::string(200'000, 'x')},
+                                                   {"deep/er/larger", std::string(300'000, 'y')}};
+
 TEST_F(RunDataTest, EveryMeansKeepsTheContentsUnharmed) {
-  Put("birds/small", "small");
-  Put("birds/deep/large", std::string(200'000, 'x'));
-  const store::Dataset dataset = MakeDataset("birds");
+  for (const auto& [path, content] : kBirds) Put("birds/" + path, content);
   spec::RunDefinition definition = Command("true");
-  definition.inputs["images"] = InputOf(dataset, spec::InputMode::kMount);
+  definition.inputs["images"] = InputOf(MakeDataset("birds"), spec::InputMode::kMount);
   const store::Run run = RunToEnd(definition);
-  for (const MountMeans means : {MountMeans::kLinks, MountMeans::kCopy}) {
-    const spec::RunLayout layout(world_.store->data_folder(), run.id, 7);
-    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
-    ASSERT_TRUE(MakeFolders(layout.log_folder()));
-    const Status prepared = PrepareRunData(
-        *world_.store, {run.key, layout, definition, means, false, [] { return false; }});
-    ASSERT_TRUE(prepared) << prepared.error().message;
-    const fs::path folder = ReadDataPlan(layout)->values.at("images");
-    EXPECT_EQ(*ReadFile(folder / "small"), "small");
-    EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
-    EXPECT_EQ(fs::is_symlink(folder / "small"), means == MountMeans::kLinks);
-    // Root may write anything; the contents have other inodes all the same.
-    for (const char* name : {"small", "deep/large"}) {
-      std::ofstream(folder / name, std::ios::app) << "more";
+  const std::map<MountMeans, std::string> words = {
+      {MountMeans::kLinks, "by links to read-only files (this user may not mount).\n"},
+      {MountMeans::kCopy, "by a copy (it cannot be mounted here).\n"}};
+  for (const auto& [means, word] : words) {
+    for (int time = 0; time < 2; ++time) {  // the second run reads what the dataset has
+      const spec::RunLayout layout(world_.store->data_folder(), run.id, 7);
+      ASSERT_TRUE(MakeFolders(layout.launch_folder()));
+      ASSERT_TRUE(MakeFolders(layout.log_folder()));
+      const Status prepared = PrepareRunData(
+          *world_.store, {run.key, layout, definition, means, false, [] { return false; }});
+      ASSERT_TRUE(prepared) << prepared.error().message;
+      const std::string log = *ReadFile(layout.log_folder() / "65_job_prep.txt");
+      EXPECT_THAT(log, HasSubstr("Input images: 6 files"));
+      EXPECT_THAT(log, testing::EndsWith(word));
+      const fs::path folder = ReadDataPlan(layout)->values.at("images");
+      for (const auto& [path, content] : kBirds) {
+        EXPECT_EQ(*ReadFile(folder / path), content) << path << ", " << word;
+        EXPECT_EQ(fs::is_symlink(folder / path), means == MountMeans::kLinks) << path;
+        // Its owner may make it writable; the contents have other inodes all the same.
+        fs::permissions(folder / path, fs::perms(0666));
+        std::ofstream(folder / path, std::ios::app) << "spoiled";
+        EXPECT_EQ(*ReadFile(folder / path), content + "spoiled") << path;
+      }
+      ExpectContentsUnharmed();
+      ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
     }
+  }
+}
+
+TEST_F(RunDataTest, NoFileOfARealMountCanBeChangedNorItsModeForTheNextRun) {
+  for (const auto& [path, content] : kBirds) Put("birds/" + path, content);
+  const store::Dataset dataset = MakeDataset("birds");
+  const std::map<std::string, std::string> words = {
+      {"bind", "by a read-only mount of the run's own.\n"},
+      {"links", "by links to read-only files (this user may not mount).\n"},
+      {"copy", "by a copy (it cannot be mounted here).\n"}};
+  for (int time = 0; time < 2; ++time) {
+    spec::RunDefinition definition = Command(
+        "cd $images; find . -type f -o -type l | sort | while read f; do wc -c < $f; "
+        "chmod 666 $f; echo spoiled >> $f; done 2> /dev/null; true");
+    definition.inputs["images"] = InputOf(dataset, spec::InputMode::kMount);
+    const store::Run run = RunToEnd(definition);
+    EXPECT_EQ(run.state, spec::RunState::kCompleted) << run.reason;
+    EXPECT_EQ(Log(run), "65536\n300000\n200000\n0\n5\n5\n");
+    const std::string mechanism = DataOf(run)[0].mechanism;
+    EXPECT_EQ(mechanism == "bind", launch::CanMount(world_.store->data_folder())) << mechanism;
+    EXPECT_THAT(*ReadFile(Layout(run).log_folder() / "65_job_prep.txt"),
+                testing::EndsWith(words.at(mechanism)));
     ExpectContentsUnharmed();
-    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
-    // The next run reads what the dataset has.
-    ASSERT_TRUE(MakeFolders(layout.launch_folder()));
-    ASSERT_TRUE(MakeFolders(layout.log_folder()));
-    ASSERT_TRUE(PrepareRunData(*world_.store,
-                               {run.key, layout, definition, means, false, [] { return false; }}));
-    EXPECT_EQ(*ReadFile(folder / "small"), "small");
-    EXPECT_EQ(ReadFile(folder / "deep/large")->size(), 200'000U);
-    ASSERT_TRUE(RemoveTree(layout.attempt_folder()));
   }
 }
 

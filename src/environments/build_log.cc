@@ -1,14 +1,19 @@
 #include "environments/build_log.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "base/strings.h"
 
 namespace roost::environments {
 namespace {
 
 constexpr std::uint64_t kBlock = 256 << 10;
+constexpr std::string_view kStillAtWork = "  ... ";
+constexpr std::uint64_t kWorthTelling = 1 << 20;
 
 }  // namespace
 
@@ -51,6 +56,22 @@ void BuildLog::Line(std::string_view text) {
   }
 }
 
+void BuildLog::StillAtWork(std::chrono::seconds since, std::uint64_t written) {
+  const std::uint64_t size = Size();
+  // What the program wrote last may be the beginning of a line.
+  const std::string last = size == 0 ? "\n" : ReadRange(path_, size - 1, 1).value_or("\n");
+  std::string line(last == "\n" ? "" : "\n");
+  line += fmt::format("{}{} s", kStillAtWork, since.count());
+  if (written >= kWorthTelling) line += fmt::format(", {} written", FormatBytes(written));
+  Line(line + " so far");
+}
+
+std::uint64_t BuildLog::Size() const {
+  std::error_code error;
+  const std::uint64_t size = fs::file_size(path_, error);
+  return error ? 0 : size;
+}
+
 void BuildLog::Pump() {
   const std::lock_guard lock(mutex_);
   PumpLocked();
@@ -67,6 +88,14 @@ void BuildLog::PumpLocked() {
     }
   };
   followers_.erase(std::remove_if(followers_.begin(), followers_.end(), is_lost), followers_.end());
+}
+
+std::string WithoutStillAtWork(std::string_view text) {
+  std::vector<std::string> lines = Split(text, '\n');
+  std::erase_if(lines, [](const std::string& line) {
+    return line.starts_with(kStillAtWork) && line.ends_with(" so far");
+  });
+  return Join(lines, "\n");
 }
 
 }  // namespace roost::environments

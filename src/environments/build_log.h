@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -27,6 +28,10 @@ class BuildLog {
   Status Follow(const fs::path& path);
   void Unfollow(const fs::path& path);
   void Line(std::string_view text);
+  // Says on a line of its own that a program which writes nothing is at work, and since when;
+  // `written` are the bytes that it put into files.
+  void StillAtWork(std::chrono::seconds since, std::uint64_t written);
+  std::uint64_t Size() const;  // of the file
   // Copies what is new to all followers; one that cannot be written (disk full) is dropped.
   void Pump();
 
@@ -44,5 +49,8 @@ class BuildLog {
   std::vector<Follower> followers_;
   std::string early_;  // lines from before the file was opened
 };
+
+// `text` of a log without StillAtWork's lines: where only a few lines are shown they say nothing.
+std::string WithoutStillAtWork(std::string_view text);
 
 }  // namespace roost::environments

@@ -5,7 +5,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <thread>
 
@@ -75,6 +77,53 @@ void EndSession(pid_t session) {
   }
 }
 
+// What a session's processes, and those that they waited for, have written into files and pipes:
+// a download lands in a cache or a temporary folder before it lands in the environment's. 0 where
+// the kernel does not count it.
+std::uint64_t WrittenBy(pid_t session) {
+  constexpr std::string_view kField = "wchar: ";
+  std::uint64_t sum = 0;
+  for (const pid_t member : MembersOf(session)) {
+    const std::string io = ReadFile("/proc/" + std::to_string(member) + "/io").value_or("");
+    const auto at = io.find(kField);
+    std::uint64_t bytes = 0;
+    if (at != std::string::npos) {
+      std::from_chars(io.data() + at + kField.size(), io.data() + io.size(), bytes);
+    }
+    sum += bytes;
+  }
+  return sum;
+}
+
+// Puts a line into the log after each `limit` in which a program wrote nothing there.
+class QuietWatch {
+ public:
+  QuietWatch(BuildLog& log, pid_t session, std::chrono::milliseconds limit)
+      : log_(log), session_(session), limit_(limit), size_(log.Size()) {}
+
+  void Look() {
+    const SteadyClock::time_point now = SteadyClock::now();
+    if (const std::uint64_t size = log_.Size(); size != size_) {
+      size_ = size;
+      heard_ = now;
+    } else if (now - heard_ >= limit_) {
+      written_ = std::max(written_, WrittenBy(session_));
+      log_.StillAtWork(std::chrono::duration_cast<std::chrono::seconds>(now - begin_), written_);
+      size_ = log_.Size();
+      heard_ = now;
+    }
+  }
+
+ private:
+  BuildLog& log_;
+  const pid_t session_;
+  const std::chrono::milliseconds limit_;
+  const SteadyClock::time_point begin_ = SteadyClock::now();
+  SteadyClock::time_point heard_ = begin_;
+  std::uint64_t size_;
+  std::uint64_t written_ = 0;
+};
+
 }  // namespace
 
 Cancellation::Cancellation() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -99,8 +148,10 @@ Result<int> ProcessRunner::Run(const Command& command, BuildLog& log, const Canc
 
   bool terminated = false;
   SteadyClock::time_point kill_at{};
+  QuietWatch watch(log, child.pid(), quiet_);
   while (!WaitAWhile(child, cancel)) {
     log.Pump();
+    watch.Look();
     if (!cancel.IsCanceled()) continue;
     if (!terminated) {
       terminated = true;

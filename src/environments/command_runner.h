@@ -60,14 +60,18 @@ class NoRunner : public CommandRunner {
 // Real processes, each in a session of its own.
 class ProcessRunner : public CommandRunner {
  public:
-  // After a cancel, programs have `grace` between TERM and KILL.
-  explicit ProcessRunner(std::chrono::milliseconds grace = std::chrono::seconds(3))
-      : grace_(grace) {}
+  // After a cancel, programs have `grace` between TERM and KILL. One that writes nothing for
+  // `quiet`, such as a tool that downloads, gets a line in the log that tells how long it has been
+  // at work and how much it has put into files.
+  explicit ProcessRunner(std::chrono::milliseconds grace = std::chrono::seconds(3),
+                         std::chrono::milliseconds quiet = std::chrono::seconds(10))
+      : grace_(grace), quiet_(quiet) {}
   Result<int> Run(const Command& command, BuildLog& log, const Cancellation& cancel) override;
   Result<CapturedRun> Ask(const Command& command, std::chrono::milliseconds limit) override;
 
  private:
   std::chrono::milliseconds grace_;
+  std::chrono::milliseconds quiet_;
 };
 
 }  // namespace roost::environments

@@ -79,6 +79,23 @@ TEST_F(ProcessRunnerTest, NothingOfAFinishedProgramGoesOn) {
   EXPECT_TRUE(!state || state->find(") Z ") != std::string::npos) << *state;
 }
 
+TEST_F(ProcessRunnerTest, AProgramThatSaysNothingIsToldOfWithWhatItWrote) {
+  ProcessRunner runner(std::chrono::milliseconds(100), /*quiet=*/std::chrono::milliseconds(20));
+  Command command;
+  command.argv = {"/bin/sh", "-c",
+                  "printf 'half a line'; head -c 3000000 /dev/zero > big; "
+                  "until grep -q 'written so far' log; do sleep 0.01; done; echo done"};
+  command.environment = {{"PATH", "/usr/bin:/bin"}};
+  command.working_folder = folder_.path();
+  EXPECT_EQ(runner.Run(command, log_, cancel_).value(), 0);
+  const std::string log = Text("log");
+  EXPECT_THAT(log, testing::HasSubstr("half a line\n  ... "));
+  EXPECT_THAT(log,
+              testing::ContainsRegex("\n  \\.\\.\\. [0-9]+ s, [12]\\.[0-9] MiB written so far\n"));
+  EXPECT_THAT(log, testing::EndsWith("done\n"));
+  EXPECT_EQ(WithoutStillAtWork("a\n" + log.substr(log.find("half"))), "a\nhalf a line\ndone\n");
+}
+
 TEST(BuildLog, FollowersGetAllOfItWhereverTheyCome) {
   TempFolder folder;
   const auto text = [&](const char* name) { return ReadFile(folder.path() / name).value_or(""); };

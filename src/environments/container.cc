@@ -227,6 +227,34 @@ bool RunsInContainer(const spec::EnvironmentDefinition& definition, const BuildS
          FindContainerTool(settings.variables).has_value();
 }
 
+std::string ContainerHint(const spec::EnvironmentDefinition& definition,
+                          const BuildSettings& settings) {
+  const spec::DockerSection& docker = definition.docker;
+  if (!docker.enabled && !NamesAnImage(docker)) return "";
+  if (RunsInContainer(definition, settings)) return "";
+  const std::string named = !docker.base_image.empty()        ? "the image " + docker.base_image
+                            : !docker.base_dockerfile.empty() ? std::string("a Dockerfile")
+                                                              : std::string("a container");
+  const spec::EnvironmentKind kind = definition.Kind();
+  if (kind != spec::EnvironmentKind::kConda && kind != spec::EnvironmentKind::kPip) {
+    return fmt::format(
+        "The environment names {}, which is a hint: its runs have an existing interpreter, and no "
+        "container.",
+        named);
+  }
+  std::vector<std::string> reasons;
+  if (!NamesAnImage(docker)) reasons.emplace_back("no image is named");
+  if (!docker.enabled) reasons.emplace_back("docker.enabled is not set");
+  if (!settings.containers) reasons.emplace_back("the server runs without --containers");
+  if (!FindContainerTool(settings.variables)) {
+    reasons.emplace_back("the server finds no podman, docker or apptainer");
+  }
+  return fmt::format(
+      "The environment names {}, which is a hint: its packages are installed on the server's "
+      "machine, without a container ({}).",
+      named, Join(reasons, "; "));
+}
+
 Status CheckContainerArguments(const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string name = arguments[i].substr(0, arguments[i].find('='));

@@ -28,6 +28,10 @@ Error NoContainerTool(const spec::EnvironmentDefinition& definition);
 // where no program is there); those with a conda or pip section when docker.enabled asks for it, an
 // image is named, the operator's settings allow it and a program is there. Else it is a hint.
 bool RunsInContainer(const spec::EnvironmentDefinition& definition, const BuildSettings& settings);
+// A sentence where the definition names a container and its runs go into none: what it names, what
+// they have in its place, and why. Else empty.
+std::string ContainerHint(const spec::EnvironmentDefinition& definition,
+                          const BuildSettings& settings);
 
 // Of `docker.arguments` those that neither mount folders nor raise rights; the error names the
 // first other one and what is taken.

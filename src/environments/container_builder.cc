@@ -119,7 +119,7 @@ Result<InstallPlan> ContainerBuilder::Plan(const spec::EnvironmentDefinition& de
   InstallPlan plan;
   if (definition.conda || definition.pip) {
     // Whether the image has conda is not known, and pip is what every image with Python has.
-    ROOST_ASSIGN(plan, PlanInstall(definition, /*has_conda=*/false, /*in_image=*/true));
+    ROOST_ASSIGN(plan, PlanInstall(definition, /*has_conda=*/false));
   }
   for (const std::string& place : settings_.find_links) {
     if (plan.requirements.empty() || place.find("://") != std::string::npos) continue;

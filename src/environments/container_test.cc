@@ -146,6 +146,31 @@ TEST(RunsInContainer, WithAPythonSectionTheImageIsAHintUnlessAllIsThere) {
   EXPECT_FALSE(RunsInContainer(hint, settings));
 }
 
+TEST(ContainerHint, SaysWhatIsNamedAndWhyThereIsNoContainer) {
+  FakeTools tools;
+  BuildSettings settings = tools.Settings();
+  const auto hint = [&](const std::string& text) { return ContainerHint(Define(text), settings); };
+  constexpr const char* kAsked =
+      R"({"python": {"pip": ["a"]}, "docker": {"base_image": "img:1", "enabled": true}})";
+  EXPECT_EQ(hint(kAsked),
+            "The environment names the image img:1, which is a hint: its packages are installed on "
+            "the server's machine, without a container (the server runs without --containers; the "
+            "server finds no podman, docker or apptainer).");
+  tools.Add("podman");
+  settings.containers = true;
+  EXPECT_EQ(hint(kAsked), "");
+  EXPECT_THAT(hint(R"({"python": {"pip": ["a"]}, "docker": {"base_dockerfile": "FROM x"}})"),
+              HasSubstr("names a Dockerfile, which is a hint: its packages are installed on the "
+                        "server's machine, without a container (docker.enabled is not set)."));
+  EXPECT_THAT(hint(R"({"python": {"conda": {"packages": ["a"]}}, "docker": {"enabled": true}})"),
+              HasSubstr("names a container, which is a hint: its packages are installed on the "
+                        "server's machine, without a container (no image is named)."));
+  EXPECT_THAT(hint(R"({"python": "/usr/bin/python3", "docker": {"base_image": "i"}})"),
+              HasSubstr("its runs have an existing interpreter"));
+  EXPECT_EQ(hint(R"({"docker": {"base_image": "img:1"}})"), "");
+  EXPECT_EQ(hint(R"({"python": {"pip": ["a"]}})"), "");
+}
+
 class ContainerCacheTest : public testing::Test {
  protected:
   Result<ReadyEnvironment> Prepare(const std::string& definition) {
@@ -232,7 +257,7 @@ TEST_F(ContainerCacheTest, PackagesGoOnTopOfTheImageWhereTheOperatorAllowsIt) {
             "--index-url https://u:secret@x.org\ntorch==1.6.*\ntiny\n");
   EXPECT_THAT(Log(), HasSubstr("azureml-defaults is not installed"));
   EXPECT_THAT(Log(), HasSubstr("folder of wheels /wheels is not visible"));
-  EXPECT_THAT(Log(), Not(HasSubstr("kept as a hint")));
+  EXPECT_THAT(Log(), Not(HasSubstr("is a hint")));
   EXPECT_THAT(Log(), Not(HasSubstr("secret")));
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "environments/conda_search.h"
 #include "environments/import_check.h"
 #include "environments/relax.h"
 #include "environments/tool_arguments.h"
@@ -49,20 +50,28 @@ Result<BuildReport> EnvironmentBuilder::Build(const spec::EnvironmentDefinition&
                                               const fs::path& folder) {
   folder_ = folder;
   tools_ = FindTools(settings_.variables);
-  const std::uint64_t begin = LogSize();
+  const std::uint64_t begin = log_.Size();
   ROOST_ASSIGN(InstallPlan plan, Plan(definition));
   Result<BuildReport> report = BuildPlan(plan);
   if (report || !cannot_be_had_ || cancel_.IsCanceled()) return report;
-  if (!plan.conda_packages.empty()) {
-    auto without_conda = PlanInstall(definition, /*has_conda=*/false);
-    if (!without_conda) {
-      return Fail(report.error().code, report.error().message +
-                                           "; versions of conda's packages are not looked for, so "
-                                           "change them in the definition");
-    }
-    plan = std::move(*without_conda);
-  }
-  return BuildNearest(plan, report.error(), begin);
+  if (plan.conda_packages.empty()) return BuildNearest(plan, report.error(), begin);
+  auto without_conda = PlanInstall(definition, /*has_conda=*/false);
+  if (!without_conda) return Fail(TellConda(plan, report.error()));
+  log_.Line("Looking for its packages among pip's.");
+  return BuildNearest(*without_conda, report.error(), begin);
+}
+
+// Nearest versions are looked for with pip alone, and pip does not have these packages.
+Error EnvironmentBuilder::TellConda(const InstallPlan& plan, Error error) {
+  const std::vector<std::string> missing =
+      CondaPackagesNotThere(plan, *tools_.conda, settings_, runner_, cancel_);
+  const std::string tool = tools_.conda->filename().string();
+  error.message += missing.empty()
+                       ? "; versions of conda's packages are not relaxed, since pip cannot supply "
+                         "all of them: change them in the definition"
+                       : fmt::format("; {} cannot have {}: change it in the definition", tool,
+                                     Join(missing, ", "));
+  return error;
 }
 
 Result<BuildReport> EnvironmentBuilder::BuildPlan(const InstallPlan& plan) {
@@ -106,7 +115,7 @@ Result<BuildReport> EnvironmentBuilder::BuildNearest(const InstallPlan& plan, Er
       nearest.notes.push_back("Changed (relax pins): " + change);
       log_.Line(nearest.notes.back());
     }
-    log_begin = LogSize();
+    log_begin = log_.Size();
     Result<BuildReport> report = BuildPlan(nearest);
     if (report || !cannot_be_had_ || cancel_.IsCanceled()) return report;
     error = report.error();
@@ -117,7 +126,7 @@ Result<BuildReport> EnvironmentBuilder::BuildNearest(const InstallPlan& plan, Er
 // The log ends with why the definition as written failed, not with what the search tried.
 Result<BuildReport> EnvironmentBuilder::TellNearest(const Result<RelaxedPlan>& found, Error error,
                                                     const std::string& output) {
-  std::vector<std::string> lines = Split(Trim(output), '\n');
+  std::vector<std::string> lines = Split(Trim(WithoutStillAtWork(output)), '\n');
   if (lines.size() > kReasonLines) lines.erase(lines.begin(), lines.end() - kReasonLines);
   log_.Line("What failed:\n" + Join(lines, "\n"));
   if (!found) {
@@ -137,14 +146,8 @@ Result<BuildReport> EnvironmentBuilder::TellNearest(const Result<RelaxedPlan>& f
   return Fail(error);
 }
 
-std::uint64_t EnvironmentBuilder::LogSize() const {
-  std::error_code error;
-  const std::uint64_t size = fs::file_size(log_.path(), error);
-  return error ? 0 : size;
-}
-
 std::string EnvironmentBuilder::LogSince(std::uint64_t begin) const {
-  const std::uint64_t size = LogSize();
+  const std::uint64_t size = log_.Size();
   begin = std::max(begin, size > kReadBack ? size - kReadBack : 0);
   return ReadRange(log_.path(), begin, kReadBack).value_or("");
 }

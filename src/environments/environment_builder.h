@@ -43,11 +43,11 @@ class EnvironmentBuilder {
  private:
   Result<InstallPlan> Plan(const spec::EnvironmentDefinition& definition);
   Result<BuildReport> BuildPlan(const InstallPlan& plan);
+  Error TellConda(const InstallPlan& plan, Error error);
   // After `error`, whose log begins at `log_begin`.
   Result<BuildReport> BuildNearest(const InstallPlan& plan, Error error, std::uint64_t log_begin);
   Result<BuildReport> TellNearest(const Result<RelaxedPlan>& found, Error error,
                                   const std::string& output);
-  std::uint64_t LogSize() const;
   std::string LogSince(std::uint64_t begin) const;
   Status MakeFolder(const InstallPlan& plan);
   Status MakeWithConda(const std::vector<std::string>& packages, const InstallPlan& plan);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "environments/conda_search.h"
 #include "environments/fake_tools.h"
 
 namespace roost::environments {
@@ -140,9 +141,80 @@ TEST_F(EnvironmentBuilderTest, CondaInstallsWhatIsCondasAndPipTheRest) {
   EXPECT_EQ(report->notes.size(), 1U);
 }
 
+class CondaPinsTest : public EnvironmentBuilderTest {
+ protected:
+  void SetUp() override {
+    tools_.Add("conda");
+    tools_.Add("uv");
+    tools_.Set("no-create");
+    Put("cannot-have", "torch==1.6.*\n");
+    Put("resolved", "torch==2.0.0\n");
+  }
+  void Put(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomic(tools_.folder() / name, text));
+  }
+  static constexpr const char* kOldTorch =
+      R"({"python": {"conda": {"packages": ["python=3.11", "pytorch=1.6"], "pip": ["tiny"]}}})";
+};
+
+TEST_F(CondaPinsTest, WhatCondaCannotHaveIsLookedForAmongPipsPackages) {
+  const auto failed = Build(kOldTorch);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("installing packages with conda ended"));
+  EXPECT_THAT(failed.error().message,
+              HasSubstr("What could be had: torch==1.6.* -> torch==2.0.0. Change"));
+  EXPECT_THAT(failed.error().message, HasSubstr("--relax-pins"));
+}
+
+TEST_F(CondaPinsTest, RelaxedTheyComeFromPip) {
+  settings_.relax_pins = true;
+  const auto report = Build(kOldTorch);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->tool, "uv");
+  EXPECT_THAT(report->notes,
+              testing::Contains("pytorch=1.6 is taken as torch==1.6.* from pip, without conda."));
+  EXPECT_THAT(report->notes,
+              testing::Contains("Changed (relax pins): torch==1.6.* -> torch==2.0.0"));
+  EXPECT_EQ(tools_.CountCalls("conda create"), 1);
+  const fs::path requirements = settings_.folder / "env" / ".roost" / "requirements.txt";
+  EXPECT_EQ(ReadFile(requirements).value(), "torch==2.0.0\ntiny\n");
+}
+
+TEST_F(CondaPinsTest, WhatOnlyCondaHasIsNamedWithTheVersionsThatThereAre) {
+  settings_.relax_pins = true;
+  Put("search.json", R"({"gcc_linux-64": [{"version": "11.2.0"}, {"version": "12.3.0"},
+                                          {"version": "11.2.0"}]})");
+  constexpr const char* kGcc = R"({"python": {"conda": {"channels": ["c1", "nodefaults"],
+      "packages": ["python", "gcc_linux-64=99", "ffmpeg"]}}})";
+  const auto failed = Build(kGcc);
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message,
+              HasSubstr("conda cannot have gcc_linux-64=99 (there are 11.2.0, 12.3.0): change"));
+  EXPECT_THAT(tools_.Calls(), HasSubstr("conda search --json --override-channels --channel c1 "
+                                        "gcc_linux-64\n"));
+  EXPECT_EQ(tools_.CountCalls("conda search"), 1) << "what has no version is not asked for";
+
+  Put("search.json", R"({"result": {"pkgs": [{"name": "gcc_linux-64", "version": "99.1"}]}})");
+  EXPECT_THAT(Build(kGcc).error().message,
+              HasSubstr("versions of conda's packages are not relaxed"));
+}
+
 TEST_F(EnvironmentBuilderTest, NothingToInstallIsAnEnvironmentToo) {
   ASSERT_TRUE(Build(R"({"python": {"pip": ["azureml-core"]}})"));
   EXPECT_EQ(tools_.CountCalls("pip install"), 0);
+}
+
+TEST(ParseCondaSearch, ReadsCondasAndMicromambasForm) {
+  using testing::ElementsAre;
+  EXPECT_THAT(
+      ParseCondaSearch(R"({"a": [{"version": "1"}, {"version": "2"}, {"version": "1"}]})", "a"),
+      ElementsAre("1", "2"));
+  EXPECT_THAT(ParseCondaSearch(R"({"result": {"pkgs": [{"name": "a", "version": "3"},
+                                                       {"name": "b", "version": "4"}]}})",
+                               "a"),
+              ElementsAre("3"));
+  EXPECT_THAT(ParseCondaSearch(R"({"error": "PackagesNotFoundError"})", "a"), testing::IsEmpty());
+  EXPECT_THAT(ParseCondaSearch("no network", "a"), testing::IsEmpty());
 }
 
 TEST(BuildVariables, KeepsWhatBuildingNeedsAndTheOperatorWins) {

@@ -24,6 +24,7 @@ using spec::EnvironmentKind;
 constexpr std::string_view kBuildFormat = "1";
 constexpr std::chrono::milliseconds kLockPause{100};
 constexpr std::uint64_t kErrorLines = 12;
+constexpr std::uint64_t kLinesToRead = 500;  // a long silence has its own lines in the log
 
 bool IsBuilt(EnvironmentKind kind) {
   return kind == EnvironmentKind::kConda || kind == EnvironmentKind::kPip ||
@@ -338,6 +339,7 @@ Status EnvironmentCache::BuildInto(Build& build, const fs::path& folder, const F
   build.log.Line(fmt::format("{}  Building the environment {}{} ({})", FormatTime(clock_.Now()),
                              build.key, definition.name.empty() ? "" : ", " + definition.name,
                              spec::ToString(definition.Kind())));
+  if (const std::string hint = ContainerHintOf(definition); !hint.empty()) build.log.Line(hint);
   const bool in_container = RunsInContainer(definition, settings_);
   Result<BuildReport> report =
       in_container ? ContainerBuilder(settings_, runner_, build.log, build.cancel, lock.fd())
@@ -376,10 +378,12 @@ Error EnvironmentCache::Explain(const Build& build, const Error& error) const {
       fmt::format("The environment {} could not be built: {}.", name,
                   error.message.ends_with('.') ? error.message.substr(0, error.message.size() - 1)
                                                : error.message);
-  const Result<std::string> tail = TailOfLog(build.log.path(), kErrorLines);
+  const Result<std::string> tail = TailOfLog(build.log.path(), kLinesToRead);
   if (tail) {
-    explained.message += fmt::format(" Its log ({}) ends with:\n{}", build.log.path().string(),
-                                     Trim(ToValidUtf8(*tail)));
+    std::vector<std::string> lines = Split(Trim(WithoutStillAtWork(ToValidUtf8(*tail))), '\n');
+    if (lines.size() > kErrorLines) lines.erase(lines.begin(), lines.end() - kErrorLines);
+    explained.message +=
+        fmt::format(" Its log ({}) ends with:\n{}", build.log.path().string(), Join(lines, "\n"));
   }
   return explained;
 }

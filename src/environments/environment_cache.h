@@ -77,6 +77,12 @@ class EnvironmentCache {
   // settings what changes that.
   Result<Digest> DigestFor(const spec::EnvironmentDefinition& definition) const;
 
+  // What is not kept of the definition's wish for a container (environments/container.h). It is of
+  // this definition: others that name another image, or none, share the same environment.
+  std::string ContainerHintOf(const spec::EnvironmentDefinition& definition) const {
+    return ContainerHint(definition, settings_);
+  }
+
   // What needs no build: an existing interpreter, or an environment that is ready. nullopt when
   // Prepare is needed, as it always is for a container: whether the image is still there takes the
   // tool's time. Takes microseconds.

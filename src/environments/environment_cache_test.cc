@@ -99,6 +99,22 @@ TEST_F(EnvironmentCacheTest, AFailedBuildLeavesItsLogAndNothingElse) {
   EXPECT_THAT(Text(cache_->LogFile(Folder(tiny_).filename())), Not(HasSubstr("No matching")));
 }
 
+TEST_F(EnvironmentCacheTest, ALongSilenceIsInTheLogAndNotInTheError) {
+  ProcessRunner impatient(std::chrono::milliseconds(200), /*quiet=*/std::chrono::milliseconds(1));
+  cache_ = std::make_unique<EnvironmentCache>(tools_.Settings(), impatient, clock_);
+  tools_.Set("hold");
+  Asked asked(*cache_, tiny_, Log("run.txt"));
+  WaitUntil([&] {
+    return Text(Log("run.txt")).find("installing\n  ... 0 s so far\n") != std::string::npos;
+  });
+  tools_.Set("fail");
+  tools_.Unset("hold");
+  const auto failed = asked.Get();
+  ASSERT_FALSE(failed);
+  EXPECT_THAT(failed.error().message, HasSubstr("installing\nERROR: No matching distribution"));
+  cache_.reset();  // before its runner
+}
+
 TEST_F(EnvironmentCacheTest, AFailedImportIsAFailedBuild) {
   tools_.Set("no-import");
   const auto failed = Built(tiny_);

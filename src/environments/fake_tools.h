@@ -21,7 +21,8 @@ namespace roost::environments {
 // call is a line of `calls`. A file in the folder changes what they do: `fail` makes installing
 // fail, `no-import` the import check; `has-image` is an image of podman or docker, `no-python` one
 // without Python, `no-run` one that does not start; while `hold` is there, installing does not go
-// on.
+// on. `no-create` makes conda's installing fail, `search.json` is what it tells of a package. uv
+// resolves to `resolved` what has no line of `cannot-have`.
 class FakeTools {
  public:
   FakeTools() { EXPECT_TRUE(WriteFileAtomic(bin() / "python3", kScript, 0755)); }
@@ -92,6 +93,12 @@ case "$me" in
         if [ -e "$FAKE/no-venv" ]; then echo "No interpreter found"; mkdir -p "$last"; exit 2; fi
         make_prefix "$last" ;;
       pip)
+        if [ "$2" = compile ]; then
+          for word; do [ "$before" = --output-file ] && output="$word"; before="$word"; done
+          if grep -qxF -f "$FAKE/cannot-have" "$last"; then echo "No solution found"; exit 1; fi
+          cp "$FAKE/resolved" "$output"
+          exit 0
+        fi
         if [ "$5" = pip ]; then
           [ -e "$FAKE/no-pip" ] && { echo "pip is not on this index"; exit 1; }
           exit 0
@@ -118,7 +125,10 @@ case "$me" in
     echo "$me $*" >> "$FAKE/calls"
     case "$1" in
       env) cat "$FAKE/envs.json" ;;
-      create) make_prefix "$4"; install ;;
+      search) cat "$FAKE/search.json" ;;
+      create)
+        [ -e "$FAKE/no-create" ] && { echo "PackagesNotFoundError: not available"; exit 1; }
+        make_prefix "$4"; install ;;
     esac ;;
 esac
 exit 0

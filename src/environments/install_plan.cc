@@ -90,7 +90,7 @@ std::string Translate(const CondaSpec& package, const std::vector<std::string>& 
   requirement.versions = versions->ToText();
   if (pip->name != package.name) {
     plan.notes.push_back(package.ToText() + " is taken as " + requirement.ToText() +
-                         " from pip, since there is no conda.");
+                         " from pip, without conda.");
   }
   AddTranslated(requirement, pip_names, plan);
   return "";
@@ -175,7 +175,7 @@ Status PlanWithoutConda(const spec::CondaSection& conda, const std::vector<Conda
   }
   if (!packages.empty() && !conda.channels.empty()) {
     plan.notes.push_back("The channels " + Join(conda.channels, ", ") +
-                         " are not used, since there is no conda.");
+                         " are not used without conda.");
   }
   return {};
 }
@@ -195,22 +195,10 @@ Status PlanConda(const spec::CondaSection& conda, bool has_conda, InstallPlan& p
   return {};
 }
 
-void NoteContainerHints(const spec::DockerSection& docker, InstallPlan& plan) {
-  if (!docker.enabled && docker.base_image.empty() && docker.base_dockerfile.empty()) return;
-  const std::string what = !docker.base_image.empty()        ? "the image " + docker.base_image
-                           : !docker.base_dockerfile.empty() ? std::string("its Dockerfile")
-                                                             : std::string("a container");
-  plan.notes.push_back("Warning: the definition also names " + what +
-                       "; that is kept as a hint, and the Python packages are installed directly "
-                       "on this machine.");
-}
-
 }  // namespace
 
-Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda,
-                                bool in_image) {
+Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda) {
   InstallPlan plan;
-  if (!in_image) NoteContainerHints(definition.docker, plan);
   if (definition.conda) {
     ROOST_TRY(PlanConda(*definition.conda, has_conda, plan));
     return plan;

@@ -34,9 +34,7 @@ struct InstallPlan {
 
 // `has_conda`: conda, mamba or micromamba is at hand. Without it the conda part is translated for
 // pip; the error names every package that pip cannot supply.
-// `in_image`: the packages go on top of the definition's image, which is no hint then.
 // Requires: a kind of kConda or kPip.
-Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda,
-                                bool in_image = false);
+Result<InstallPlan> PlanInstall(const spec::EnvironmentDefinition& definition, bool has_conda);
 
 }  // namespace roost::environments

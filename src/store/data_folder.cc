@@ -99,6 +99,13 @@ class FolderUpload {
   std::vector<Part> parts_;
 };
 
+// ".<hex digits>.roost-part". A user's file may have the ending too.
+bool IsPartName(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kPartEnding)) return false;
+  name = name.substr(1, name.size() - 1 - kPartEnding.size());
+  return !name.empty() && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace
 
 Result<std::vector<FolderFile>> ListFolder(const Datastore& datastore, const std::string& prefix,
@@ -157,6 +164,24 @@ Result<fs::path> PartInFolder(const Datastore& datastore, const std::string& pat
   }
   ROOST_TRY(MakeFolders(target.parent_path()));
   return target.parent_path() / ("." + RandomHex(6) + std::string(kPartEnding));
+}
+
+OldParts RemoveOldParts(const Datastore& datastore, std::time_t before, bool dry_run) {
+  OldParts old;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(datastore.folder,
+                                         fs::directory_options::skip_permission_denied, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (!IsPartName(entry->path().filename().native())) continue;
+    struct stat info {};
+    if (lstat(entry->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode) ||
+        info.st_mtim.tv_sec >= before || (!dry_run && unlink(entry->path().c_str()) != 0)) {
+      continue;
+    }
+    ++old.count;
+    old.bytes += static_cast<std::uint64_t>(info.st_size);
+  }
+  return old;
 }
 
 Result<bool> MoveIntoFolder(const Datastore& datastore, const std::string& path,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +35,14 @@ Result<bool> MoveIntoFolder(const Datastore& datastore, const std::string& path,
                             const fs::path& finished, Datastores::Overwrite overwrite);
 // A name beside the place for a file that is being written; its folders are made.
 Result<fs::path> PartInFolder(const Datastore& datastore, const std::string& path);
+
+// What PartInFolder named and a server that was killed left behind, last written before `before`:
+// removed, or only counted.
+struct OldParts {
+  std::int64_t count = 0;
+  std::uint64_t bytes = 0;
+};
+OldParts RemoveOldParts(const Datastore& datastore, std::time_t before, bool dry_run);
 
 // Datastores::AddFiles for every type: into a folder the contents are written as files.
 Result<Datastores::Added> AddToDatastore(Store& store, const Datastore& datastore,

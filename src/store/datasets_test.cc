@@ -358,6 +358,31 @@ TEST_F(DataTest, CollectionSparesWhatDatastoresDatasetsAndRunsName) {
   EXPECT_OK(store->datasets().GetById(read.dataset.id));
 }
 
+TEST_F(DataTest, CollectionTakesWhatKilledUploadsLeftInFoldersADayAgo) {
+  const fs::path root = MakeFolder("disk", {{"a/kept", "1"}});
+  const Datastore disk = ROOST_VALUE(store->datastores().Get("disk"));
+  const fs::path old = ROOST_VALUE(PartInFolder(disk, "a/b/new"));
+  const fs::path young = ROOST_VALUE(PartInFolder(disk, "young"));
+  const fs::path of_user = root / "a/mine.roost-part";
+  for (const fs::path& file : {old, young, of_user, root / "a/.roost-part"}) {
+    EXPECT_OK(WriteFileAtomic(file, "half"));
+    const auto age = std::chrono::hours(file == young ? 23 : 25);
+    fs::last_write_time(file, fs::file_time_type::clock::now() - age);
+  }
+  const auto counted = ROOST_VALUE(CollectGarbage(*store, 0, true));
+  EXPECT_EQ(counted.bytes_freed, 4U);
+  EXPECT_TRUE(fs::exists(old));
+  EXPECT_EQ(ROOST_VALUE(CollectGarbage(*store, 48 * 3600, false)).blobs_removed, 0);
+  const auto report = ROOST_VALUE(CollectGarbage(*store, 0, false));
+  EXPECT_EQ(report.blobs_removed, 1);
+  EXPECT_EQ(report.bytes_freed, 4U);
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(young));
+  EXPECT_TRUE(fs::exists(of_user));
+  EXPECT_TRUE(fs::exists(root / "a/.roost-part"));
+  EXPECT_TRUE(fs::exists(root / "a/kept"));
+}
+
 TEST_F(DataTest, CollectionSparesTheTreesThatLiveRunsSee) {
   const fs::path mounts = store->data_folder() / "mounts";
   const std::string being_made = UnfinishedTree("seen");
@@ -409,6 +434,30 @@ TEST_F(DataTest, LineageIsReplacedByNameAndGoesWithItsRun) {
   EXPECT_EQ(items[0].mechanism, "bind");
   EXPECT_EQ(items[0].version, 2);
   EXPECT_TRUE(items[1].is_output);
+}
+
+TEST_F(DataTest, TheRunsOfADatasetAreThoseThatReadOrWroteItNewestFirst) {
+  RunDataItem output = Item("out", "wanted");
+  output.is_output = true;
+  const RunRow reads = Add("run_1");
+  const RunRow both = Add("run_2");
+  const RunRow other = Add("run_3");
+  const RunRow deleted = Add("run_4");
+  const RunRow writes = Add("run_5");
+  EXPECT_OK(store->run_data().Put(reads.key, {Item("a", "wanted"), Item("b", "another")}));
+  EXPECT_OK(store->run_data().Put(both.key, {Item("in", "wanted"), output}));
+  EXPECT_OK(store->run_data().Put(other.key, {Item("in", "another"), Item("place", "")}));
+  EXPECT_OK(store->run_data().Put(deleted.key, {Item("in", "wanted")}));
+  EXPECT_OK(store->run_data().Put(writes.key, {output}));
+  Finish(deleted);
+  EXPECT_OK(store->runs().SetLifecycle(deleted.key, spec::Lifecycle::kDeleted));
+  using Keys = std::vector<RunKey>;
+  const RunData& data = store->run_data();
+  EXPECT_EQ(ROOST_VALUE(data.RunsWith("wanted", {}, 10)), (Keys{writes.key, both.key, reads.key}));
+  EXPECT_EQ(ROOST_VALUE(data.RunsWith("wanted", {}, 2)), (Keys{writes.key, both.key}));
+  EXPECT_EQ(ROOST_VALUE(data.RunsWith("wanted", both.key, 2)), Keys{reads.key});
+  EXPECT_EQ(ROOST_VALUE(data.RunsWith("nobody's", {}, 10)), Keys{});
+  EXPECT_EQ(ROOST_VALUE(data.RunsWith("", {}, 10)), Keys{});
 }
 
 }  // namespace

@@ -14,7 +14,9 @@
 #include "store/blob_parts.h"
 #include "store/blob_references.h"
 #include "store/blobs.h"
+#include "store/data_folder.h"
 #include "store/database.h"
+#include "store/datastores.h"
 #include "store/maintenance.h"
 #include "store/maintenance_lock.h"
 #include "store/mount_trees.h"
@@ -38,6 +40,7 @@ namespace {
 constexpr std::chrono::milliseconds kStepLimit(4);
 // Few enough that the writer's thread is held up for milliseconds only.
 constexpr std::size_t kSmallAtOnce = 256;
+constexpr std::int64_t kFolderPartSeconds = 24 * 3600;
 constexpr std::int64_t kLongestGraceSeconds = 1'000'000'000;
 
 struct Candidate {
@@ -301,6 +304,20 @@ void RemoveParts(Store& store, std::time_t before, bool dry_run, GcReport* repor
   }
 }
 
+// Files that uploads into folders were writing when the server was killed. Another server may be
+// writing into the same folder, for which the grace time of contents is no measure.
+Status RemoveFolderParts(Store& store, std::time_t before, bool dry_run, GcReport* report) {
+  ROOST_ASSIGN(const std::vector<Datastore> datastores, store.datastores().List());
+  const std::time_t a_day_ago = std::time(nullptr) - kFolderPartSeconds;
+  for (const Datastore& datastore : datastores) {
+    if (!datastore.is_folder() || datastore.read_only) continue;
+    const OldParts old = RemoveOldParts(datastore, std::min(before, a_day_ago), dry_run);
+    report->blobs_removed += old.count;
+    report->bytes_freed += old.bytes;
+  }
+  return {};
+}
+
 Result<Micros> StoreNow(Database& database) {
   return database.Write<Micros>(
       Lane::kBulk, [](WriteContext& context) -> Result<Micros> { return context.now; });
@@ -321,6 +338,7 @@ Result<GcReport> CountGarbage(Store& store, Micros snapshots_since, std::time_t 
   FindAllGarbage(store.blobs().folder(), in_use, before, &report);
   ROOST_TRY(FindSmallGarbage(store.blobs().small(), in_use, before, &report));
   RemoveParts(store, before, true, &report);
+  ROOST_TRY(RemoveFolderParts(store, before, true, &report));
   return report;
 }
 
@@ -355,6 +373,7 @@ Result<GcReport> CollectGarbage(Store& store, std::int64_t grace_seconds, bool d
   ROOST_TRY(RemoveBlobs(store, garbage, before, &report));
   ROOST_TRY(RemoveSmallBlobs(store, small_garbage, before, &report));
   RemoveParts(store, before, false, &report);
+  ROOST_TRY(RemoveFolderParts(store, before, false, &report));
   LogInfo("gc_done", {{"runs", std::to_string(report.runs_removed)},
                       {"blobs", std::to_string(report.blobs_removed)},
                       {"bytes", std::to_string(report.bytes_freed)}});

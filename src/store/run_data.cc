@@ -1,5 +1,7 @@
 #include "store/run_data.h"
 
+#include <limits>
+
 #include "store/database.h"
 #include "store/rows.h"
 
@@ -43,6 +45,30 @@ Result<std::vector<RunDataItem>> RunData::Of(RunKey run) const {
       items.push_back({query.Int(0) != 0, query.Text(1), query.Text(2), query.Text(3),
                        query.IsNull(4) ? 0 : query.Int(4), query.Text(5), query.Text(6),
                        query.Text(7), query.Text(8), query.Text(9), query.Text(10)});
+    }
+  });
+}
+
+Result<std::vector<RunKey>> RunData::RunsWith(const std::string& dataset_id,
+                                              std::optional<RunKey> before,
+                                              std::size_t limit) const {
+  using Found = std::vector<RunKey>;
+  if (dataset_id.empty()) return Found();
+  return database_.Read<Found>([&](Connection& db) -> Result<Found> {
+    // `<> ''` is the condition of the index by dataset.
+    ROOST_ASSIGN(
+        Statement query,
+        db.Prepare("SELECT DISTINCT run FROM run_data WHERE dataset = ?1 AND dataset <> '' "
+                   "AND run < ?2 AND EXISTS (SELECT 1 FROM runs WHERE key = run AND "
+                   "lifecycle <> 'deleted') ORDER BY run DESC LIMIT ?3"));
+    query.Bind(1, dataset_id);
+    query.Bind(2, before ? before->value() : std::numeric_limits<std::int64_t>::max());
+    query.Bind(3, static_cast<std::int64_t>(limit));
+    Found runs;
+    while (true) {
+      ROOST_ASSIGN(const bool row, query.Step());
+      if (!row) return runs;
+      runs.emplace_back(query.Int(0));
     }
   });
 }

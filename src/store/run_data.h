@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ class RunData {
   // Replaces what is there under the same names.
   Status Put(RunKey run, const std::vector<RunDataItem>& items);
   Result<std::vector<RunDataItem>> Of(RunKey run) const;  // inputs, then outputs, by name
+  // The runs that read or wrote a dataset, newest first, from those made before `before` on; none
+  // that is deleted.
+  Result<std::vector<RunKey>> RunsWith(const std::string& dataset_id, std::optional<RunKey> before,
+                                       std::size_t limit) const;
 
  private:
   Database& database_;

@@ -74,7 +74,7 @@ test('a browser that is not signed in is told how', async () => {
 });
 
 test('the link signs in, and a run is seen live: state, log, chart, files', async () => {
-  page = await browser.newPage({viewport: {width: 1280, height: 860}});
+  page = await (await browser.newContext({viewport: {width: 1280, height: 860}})).newPage();
   const problems = [];
   page.on('pageerror', error => problems.push(error.message));
   await page.goto(`${url()}/?token=${token()}`);
@@ -111,6 +111,36 @@ test('a failed run says why, and one can be cancelled from the page', async () =
   await page.waitForFunction(() => document.querySelector('#state')?.textContent === 'Running');
   await page.click('#head button.act');
   await page.waitForFunction(() => document.querySelector('#state')?.textContent === 'Canceled', null, {timeout: 20000});
+});
+
+test('a link to a run selects that run', async () => {
+  const id = submit('print("of the link")');
+  const newer = submit('print("a newer one")');
+  const other = await page.context().newPage();
+  await other.goto(url() + '/#' + encodeURIComponent(id));
+  await other.waitForSelector(`[data-run="${id}"][aria-current="true"]`);
+  await other.waitForFunction(() => document.querySelector('#log')?.textContent.includes('of the link'), null, {timeout: 20000});
+  assert.ok((await other.textContent('#head')).includes(id));
+  assert.equal(await other.isVisible('#data'), false, 'a run without data has no table of it');
+  await other.goto(url() + '/#' + encodeURIComponent(newer));  // in the same tab: nothing is loaded anew
+  await other.waitForSelector(`[data-run="${newer}"][aria-current="true"]`);
+  await other.waitForFunction(() => document.querySelector('#log')?.textContent.includes('a newer one'), null, {timeout: 20000});
+  await other.close();
+});
+
+test('a run shows what it read and wrote', async () => {
+  const data = mkdtempSync(join(folder, 'data-'));
+  writeFileSync(join(data, 'a.txt'), 'bird');
+  roost('data', 'upload', data, '--to', 'birds', '--name', 'birds');
+  const id = submit('import os; open(os.environ["kept"] + "/b.txt", "w").write("b")', '--input', 'seen=birds', '--output', 'kept=workspaceblobstore:made,register=grown');
+  await page.click(`[data-run="${id}"]`);
+  await page.waitForFunction(() => document.querySelector('#state')?.textContent === 'Completed', null, {timeout: 20000});
+  await page.waitForFunction(() => document.querySelector('#data')?.textContent.includes('grown:1 in workspaceblobstore:made'));
+  const rows = await page.$$eval('#data tr', all => all.map(row => [...row.cells].map(cell => cell.textContent)));
+  assert.deepEqual(rows[1].slice(0, 3), ['reads', 'seen', 'birds:1']);
+  assert.deepEqual(rows[2].slice(0, 3), ['writes', 'kept', 'grown:1 in workspaceblobstore:made']);
+  assert.match(rows[1][3], /^mount, (bind|links|copy)$/);
+  await picture('data');
 });
 
 test('the page finds the server again after a restart', async () => {

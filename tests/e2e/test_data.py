@@ -104,6 +104,11 @@ print('changed', changed, 'refused', refused)
     assert sum(int(word) for word in printed.split() if word.isdigit()) == 41 * 3 + 21
     mechanisms = {item["name"]: item["mechanism"] for item in run["inputs"]}
     assert mechanisms["fetched"] == "download" and mechanisms["mounted"] in ("bind", "links", "copy")
+    said = {"bind": "a read-only mount of the run's own", "links": "links to read-only files", "copy": "a copy", "download": "download"}
+    prepared = server.log(run["run_id"], "azureml-logs/65_job_prep.txt").decode()
+    for name, count in {"mounted": 41, "within": 41, "fetched": 41, "place": 21}.items():
+        (line,) = [line for line in prepared.splitlines() if line.startswith(f"Input {name}: {count} files")]
+        assert f" by {said[mechanisms[name]]}" in line
     if mechanisms["mounted"] == "bind":
         assert "refused 103" in printed  # everything but the download
     assert stored_contents_are_unharmed(server) == 41
@@ -167,6 +172,15 @@ pathlib.Path(os.environ['model'], 'm.txt').write_text('m')
     outputs = {each["name"]: each for each in run["outputs"]}
     assert (outputs["kept"]["dataset_name"], outputs["kept"]["path"]) == ("kept birds", f"kept/{run['run_id']}")
     assert outputs["model"]["path"] == f"dataset/{run['run_id']}/model"
+    shown = server.roost("show", run["run_id"]).stdout
+    assert "inputs\n  birds       birds:1 (mount, " in shown
+    assert "  test        workspaceblobstore:birds/test (download)\n" in shown
+    assert f"  kept        kept birds:1 in workspaceblobstore:kept/{run['run_id']} (upload)\n" in shown
+    by = f"{run['display_name']} ({run['run_id']}, Completed)"
+    assert f"read by      {by}\n" in (birds := server.roost("data", "show", "birds").stdout) and "written by" not in birds
+    assert f"written by   {by}\n" in (kept := server.roost("data", "show", "kept birds").stdout) and "read by" not in kept
+    (told,) = json.loads(server.roost("data", "show", "birds", "--json").stdout)["runs"]
+    assert told["run_id"] == run["run_id"] and [item["name"] for item in told["inputs"]] == ["birds"] and told["outputs"] == []
     for words, status, text in [
         (["--input", "a=nothing"], 4, "--input a: "), (["--input", "a=birds:7"], 4, "--input a: "),
         (["--input", "a=nowhere:x"], 2, "'nowhere'"), (["--output", "o=nowhere:x"], 2, "'nowhere'"),
@@ -250,8 +264,7 @@ def test_data_survives_a_kill_collection_and_backup(make_server, pictures, tmp_p
     assert other.client.get("/datasets/birds/versions/1")["file_count"] == 41
 
 
-def test_an_upload_that_was_cut_off_is_gone_on_with(server, pictures):
-    """Contents that arrived before the connection broke do not travel again."""
+def test_contents_that_are_there_do_not_travel_again(server, pictures):
     first = pathlib.Path(pictures) / "train"
     server.roost("data", "upload", str(first), "--to", "part")
     done = json.loads(server.roost("data", "upload", str(pictures), "--to", "birds", "--json").stdout)

@@ -11,10 +11,11 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
-from e2e import cifar_stand_in
+from e2e import articles, cifar_stand_in
 from harness import PROJECT, SDK
 
 from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace
@@ -180,6 +181,25 @@ def test_the_tutorials_third_part(tutorial, torch_server, own_torchvision):
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the larger data sets are not at hand")
 
 
+@needs_data
+def test_a_few_ants_and_bees(desk, torch_server):
+    kept: dict[str, int] = {}
+    with tarfile.open(DATA / "hymenoptera.tar") as archive:
+        for member in archive:
+            folder = str(pathlib.PurePosixPath(member.name).parent)
+            kept[folder] = kept.get(folder, 0) + member.isfile()
+            if member.isfile() and kept[folder] <= (12 if "/train/" in folder else 5):
+                archive.extract(member, desk)
+    ws = Workspace.from_config()
+    arguments = ["--data_dir", str(desk / "hymenoptera"), "--weights", "none", "--fine_tune", "--image_size", 32, "--num_epochs", 2]
+    run = Experiment(ws, "hymenoptera").submit(ScriptRunConfig(EXAMPLES / "pytorch-birds", "pytorch_train.py", arguments,
+                                                               environment=Environment.get(ws, "AzureML-PyTorch-1.6-CPU")))  # fmt: skip
+    assert run.wait_for_completion()["status"] == "Completed"
+    log = run.get_details_with_logs()["logFiles"]["azureml-logs/70_driver_log.txt"]
+    assert "24 images to train with, 10 to validate with; classes ants, bees" in log and "epoch 2/2" in log, log
+    assert 0 <= run.get_metrics()["best_val_acc"] <= 1 and "outputs/model.pt" in run.get_file_names()
+
+
 @pytest.mark.slow
 @needs_data
 def test_ants_and_bees(desk, torch_server):
@@ -194,13 +214,13 @@ def test_ants_and_bees(desk, torch_server):
     assert details["status"] == "Completed" and "classes ants, bees" in log and run.get_metrics()["best_val_acc"] > 0.55, log
 
 
-@pytest.mark.slow
-@needs_data
-def test_cifar_10_itself(torch_server, tmp_path, web_folder, own_torchvision):
+def serve_cifar(tmp_path, web_folder, *wildcards: str) -> pathlib.Path:
+    """Real pictures in CIFAR-10's own archive, all or those that the wildcards choose, where the web folder is; gives a folder for
+    PYTHONPATH that sends torchvision there."""
     import numpy as np
     from PIL import Image
 
-    subprocess.run(["tar", "-xf", DATA / "cifar10-jpeg.tar.gz", "-C", tmp_path], check=True)
+    subprocess.run(["tar", "-xf", DATA / "cifar10-jpeg.tar.gz", "-C", tmp_path, *(["--wildcards", *wildcards] if wildcards else [])], check=True)
     root = tmp_path / "cifar10"
     classes = sorted(folder.name for folder in (root / "train").iterdir())
 
@@ -210,13 +230,35 @@ def test_cifar_10_itself(torch_server, tmp_path, web_folder, own_torchvision):
         return np.stack([np.asarray(Image.open(files[at][0])).transpose(2, 0, 1) for at in order]), [files[at][1] for at in order]
 
     web, address = web_folder
-    (web / "real").mkdir(exist_ok=True)
-    redirect = cifar_stand_in.write(web / "real", f"{address}/real", images("train"), images("test"), classes)
+    (web / tmp_path.name).mkdir()
+    redirect = cifar_stand_in.write(web / tmp_path.name, f"{address}/{tmp_path.name}", images("train"), images("test"), classes)
     # The finder that comes last is asked first.
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text("import _torchvision_link\n" + redirect)
+    return tmp_path / "site"
+
+
+@needs_data
+def test_the_articles_script_on_a_part_of_cifar_10(torch_server, tmp_path, web_folder, own_torchvision):
+    site = serve_cifar(tmp_path, web_folder, "cifar10/train/*/0[0-7]??.jpg", "cifar10/test/*/000?.jpg")
+    model, _, _, train, _ = articles.python_of("tutorial")
+    src = tmp_path / "src"
+    src.mkdir()
+    (src / "model.py").write_text(model)
+    (src / "train.py").write_text(train)
+    run = torch_server.submit(src, "train.py", "--env", f"PYTHONPATH={site}:{own_torchvision}", "--env", "OMP_NUM_THREADS=1")
+    assert torch_server.wait_for(run, seconds=300)["status"] == "Completed", torch_server.log(run).decode()
+    log = torch_server.log(run).decode()
+    losses = [float(found) for found in re.findall(r"epoch=\d, batch= *\d+: loss (\d+\.\d+)", log)]
+    assert log.rstrip().endswith("Finished Training") and len(losses) == 2 and losses[1] < losses[0], log
+
+
+@pytest.mark.slow
+@needs_data
+def test_cifar_10_itself(torch_server, tmp_path, web_folder, own_torchvision):
+    site = serve_cifar(tmp_path, web_folder)
     src = EXAMPLES / "tutorial" / "src"
-    run = torch_server.submit(src, "train.py", "--env", f"PYTHONPATH={tmp_path / 'site'}:{own_torchvision}", "--env", "OMP_NUM_THREADS=1", "--", "--epochs", "1")
+    run = torch_server.submit(src, "train.py", "--env", f"PYTHONPATH={site}:{own_torchvision}", "--env", "OMP_NUM_THREADS=1", "--", "--epochs", "1")
     assert torch_server.wait_for(run, seconds=900)["status"] == "Completed"
     log = torch_server.log(run).decode()
     losses = [float(found) for found in re.findall(r"loss (\d\.\d+)", log)]

@@ -1,5 +1,7 @@
-"""Large files: an upload that is cut off goes on inside of the file, and neither end's memory grows with its size."""
+"""Uploads that are cut off go on where they were, inside of a large file too, and neither end's memory grows with a file's size."""
 
+import hashlib
+import json
 import os
 import pathlib
 import socket
@@ -16,9 +18,11 @@ MIB = 1 << 20
 SDK_UPLOAD = """
 import pathlib, sys
 from roost.client import Client
-from roost.data_upload import Source, upload
+from roost.data_upload import Source, find_files, upload
 url, token, file, target = sys.argv[1:]
-print(upload(Client(url, token), "workspaceblobstore", [Source(target, file, pathlib.Path(file).stat().st_size)], False, False))
+one = pathlib.Path(file).is_file()
+sources = [Source(target, file, pathlib.Path(file).stat().st_size)] if one else [each._replace(path=f"{target}/{each.path}") for each in find_files(file)]
+print(upload(Client(url, token), "workspaceblobstore", sources, False, False))
 """
 SDK_DOWNLOAD = """
 import sys
@@ -82,6 +86,11 @@ class Proxy:
             return False
 
     @property
+    def is_full(self) -> bool:
+        with self._lock:
+            return self.sent > self._at_most
+
+    @property
     def cuts_left(self) -> int:
         with self._lock:
             return len(self._cuts)
@@ -118,7 +127,7 @@ def upload(client: str, url: str, token: str, file: pathlib.Path, folder: str, *
     if client == "command":
         words = [BINARY, "data", "upload", str(file), "--to", folder, "--json"]
     else:
-        words = [sys.executable, "-c", SDK_UPLOAD, url, token, str(file), f"{folder}/{file.name}"]
+        words = [sys.executable, "-c", SDK_UPLOAD, url, token, str(file), folder if file.is_dir() else f"{folder}/{file.name}"]
     environment = {**os.environ, "ROOST_URL": url, "ROOST_TOKEN": token, "PYTHONPATH": str(SDK)}
     return subprocess.Popen(words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
@@ -163,6 +172,41 @@ def test_a_file_is_gone_on_with_after_client_and_server_were_killed(server, make
     assert counted.sent < file.stat().st_size - there + MIB
     assert is_stored(server, "in/large.bin", file)
     assert not list(parts.iterdir())
+
+
+@pytest.mark.parametrize("client", ["command", "sdk"])
+def test_many_small_files_that_were_cut_off_do_not_travel_twice(server, make_proxy, tmp_path, client):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(2000):
+        (folder / f"{number:04}.txt").write_text(f"{client} {number} ".ljust(2000, "."))
+    listed = [{"path": f"in/{file.name}", "digest": f"b2:{hashlib.blake2b(file.read_bytes(), digest_size=32).hexdigest()}", "size": 2000}
+              for file in sorted(folder.iterdir())]  # fmt: skip
+
+    def missing() -> int:
+        return len(server.client.call("POST", "/datastores/workspaceblobstore/upload", {"files": listed, "overwrite": False})["missing"])
+
+    broken = make_proxy(at_most=2 * MIB)
+    killed = upload(client, broken.url, server.token, folder, "in")
+    while not broken.is_full:
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    broken.stop()  # now the server sees that the connection is gone
+    while (left := missing()) == 2000:
+        time.sleep(0.05)
+    assert 0 < left < 1500  # a part arrived, and a part did not
+    assert not server.client.get("/datastores/workspaceblobstore/files", prefix="in/")["items"]
+    counted = make_proxy()
+    done = upload(client, counted.url, server.token, folder, "in")
+    output, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, output + errors
+    if client == "command":
+        assert json.loads(output)["bytes_sent"] == left * 2000
+    assert counted.sent < left * 2040 + 2 * len(json.dumps(listed)) + 100_000
+    files = server.client.get("/datastores/workspaceblobstore/files", prefix="in/", limit=10000)["items"]
+    assert [(file["path"], file["digest"]) for file in files] == [(each["path"], each["digest"]) for each in listed]
 
 
 def peak_of(pid: int) -> int:

@@ -32,6 +32,7 @@ class FakeService:
         self.compute: dict[str, dict] = {}
         self.runs: list[dict] = []
         self.substituted: str | None = None  # what a run gets told of its GPU
+        self.container_hint: str | None = None  # and of the container that it has not
         self.gpus, self.gpu_policy = 0, "substitute"
         self.away = 0  # how many requests find it on its way down
         service = self
@@ -188,7 +189,8 @@ class FakeService:
         target = body["compute_target"]
         if target != "local" and target not in self.compute:
             raise No(400, f"there is no compute target '{target}'", "compute_target")
-        properties = {"roost.gpu_substitution": self.substituted} if self.substituted else {}
+        said = {"roost.gpu_substitution": self.substituted, "roost.container_hint": self.container_hint}
+        properties = {name: value for name, value in said.items() if value}
         return 201, {"run_id": f"r{len(self.runs)}", "definition": body, "properties": {**body.get("properties", {}), **properties}}
 
     def GET_runs(self, parts, body, query):

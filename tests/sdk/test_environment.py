@@ -160,6 +160,16 @@ def test_containers(sent, tmp_path, article):
         Environment.from_dockerfile("d", "FROM debian\n", "a", "b")
 
 
+def test_a_container_that_the_run_has_not_is_warned_of_once(fake, fake_ws, project):
+    source, environment = project({"a.py": ""}), Environment("e")
+    environment.docker.base_image = "img:1"
+    environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["tiny"])
+    fake.container_hint = "The environment names the image img:1, which is a hint"
+    with pytest.warns(UserWarning, match="names the image img:1, which is a hint") as caught:
+        run = Experiment(fake_ws, "e").submit(ScriptRunConfig(source, "a.py", environment=environment))
+    assert len(caught) == 1 and caught[0].filename == __file__ and run.id == "r1"
+
+
 def test_settings_without_a_meaning_are_named_once(sent):
     for change, said in [(lambda env: setattr(env.docker, "shm_size", "8g"), "docker settings have no meaning without a container"),
                          (lambda env: setattr(env, "inferencing_stack_version", "latest"), "inferencing_stack_version has no meaning")]:  # fmt: skip

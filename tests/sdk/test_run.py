@@ -415,5 +415,7 @@ def test_details_tell_the_end_and_what_was_not_as_asked(monkeypatch):
     monkeypatch.setattr(Run, "_call", lambda self, method, path: dict(answer))
     run = Run._of(None, "r")
     assert run.get_details() == {"properties": answer["properties"], "warnings": [{"source": "roost.gpu_substitution", "message": "no GPU"}]}
+    answer = {"properties": {"roost.container_hint": "no container", "other": "x"}}
+    assert run.get_details()["warnings"] == [{"source": "roost.container_hint", "message": "no container"}]
     answer = {"endTimeUtc": "2026-11-21T07:35:28.123456Z", "properties": {}}
     assert run.get_details() == {**answer, "warnings": []}

@@ -12,7 +12,7 @@ from azureml.core._not_here import not_here
 from azureml.core._service import service_errors
 from azureml.core._warnings import warn
 from azureml.core.compute import _on_demand
-from azureml.core.run import GPU_SUBSTITUTION
+from azureml.core.run import CONTAINER_HINT, GPU_SUBSTITUTION
 from azureml.core.runconfig import RunConfiguration
 from azureml.core.script_run import ScriptRun
 from azureml.core.script_run_config import ScriptRunConfig
@@ -67,9 +67,10 @@ def submit(experiment: Experiment, config: Any, tags: dict | None, more: dict[st
     run._experiment = experiment
     run.directory = os.fspath(config.source_directory)
     data.submitted(run.id, row["definition"])
-    substituted = (row.get("properties") or {}).get(GPU_SUBSTITUTION)
-    if substituted and GPU_SUBSTITUTION not in body["properties"]:
-        warn(substituted)  # by the server, for a cluster's node
+    for name in (GPU_SUBSTITUTION, CONTAINER_HINT):
+        said = (row.get("properties") or {}).get(name)
+        if said and name not in body["properties"]:
+            warn(said)  # by the server; what is sent along has been said before
     return run
 
 

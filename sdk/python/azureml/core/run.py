@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SomeRun = TypeVar("_SomeRun", bound="Run")
 GPU_SUBSTITUTION = "roost.gpu_substitution"  # the property of a run that has no GPU where one was promised
+CONTAINER_HINT = "roost.container_hint"  # that of a run whose environment names a container, and that goes into none
 _NO_CONTEXT = (
     "Failed to load a submitted run, if outside of an execution context, use experiment.start_logging to "
     "initialize an azureml.core.Run."
@@ -214,8 +215,8 @@ class Run(RunMetrics, RunFiles, _not_here.KnownMissing):
         details = self._call("GET", "/details")
         if details.get("endTimeUtc") is None:
             details.pop("endTimeUtc", None)
-        substituted = (details.get("properties") or {}).get(GPU_SUBSTITUTION)
-        details["warnings"] = [{"source": GPU_SUBSTITUTION, "message": substituted}] if substituted else []
+        said = details.get("properties") or {}
+        details["warnings"] = [{"source": name, "message": said[name]} for name in (GPU_SUBSTITUTION, CONTAINER_HINT) if said.get(name)]
         return details
 
     def get_details_with_logs(self) -> dict:
