@@ -57,7 +57,8 @@ def points(number: int, count: int):
 
 
 def make_database(file: pathlib.Path, runs: int, per_run: int) -> None:
-    made = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{file}"], capture_output=True)
+    make_tables = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(*sys.argv[1:])"
+    made = subprocess.run([sys.executable, "-c", make_tables, f"sqlite:///{file}", str(file.parent)], capture_output=True)
     db = sqlite3.connect(file)
     if made.returncode != 0:
         db.executescript(TABLES)
@@ -178,7 +179,7 @@ def measure_server(file: pathlib.Path, folder: pathlib.Path, runs: int, per_run:
                 connection.getresponse().read()
                 break
             except OSError:
-                assert time.monotonic() < deadline, "MLflow's server does not come up"
+                assert stock.poll() is None and time.monotonic() < deadline, "MLflow's server does not come up"
                 time.sleep(0.5)
         asked = ask_only(address, runs)
         took = measure(address, folder, runs, per_run)
