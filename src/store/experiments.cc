@@ -212,11 +212,11 @@ Status Experiments::Update(ExperimentId id, const std::optional<std::string>& de
   return database_.Write(Lane::kState, [&](WriteContext& context) -> Status {
     ROOST_ASSIGN(const Experiment experiment, Load(context.db, id));
     if (experiment.lifecycle == Lifecycle::kDeleted) return Fail(DeletedError(experiment.name));
-    ROOST_ASSIGN(Statement update,
-                 context.db.Prepare("UPDATE experiments SET description = ?2, updated_at = "
-                                    "max(updated_at, ?3) WHERE id = ?1"));
     // Tags are no change of the experiment itself, as with MLflow.
     if (description) {
+      ROOST_ASSIGN(Statement update,
+                   context.db.Prepare("UPDATE experiments SET description = ?2, updated_at = "
+                                      "max(updated_at, ?3) WHERE id = ?1"));
       update.Bind(1, id.value()).Bind(2, *description);
       ROOST_TRY(update.Bind(3, context.now).Run());
     }

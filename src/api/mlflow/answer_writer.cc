@@ -7,6 +7,10 @@
 
 namespace roost::api::mlflow {
 
+double WithoutInfinity(double value) {
+  return std::isinf(value) ? std::copysign(std::numeric_limits<double>::max(), value) : value;
+}
+
 AnswerWriter& AnswerWriter::Key(std::string_view key) {
   StartLine();
   to_.push_back('"');
@@ -27,8 +31,7 @@ void AnswerWriter::Value(std::int64_t number) {
 
 void AnswerWriter::Value(double number) {
   StartValue();
-  if (std::isinf(number)) number = std::copysign(std::numeric_limits<double>::max(), number);
-  AppendNumber(number, &to_);
+  AppendNumber(WithoutInfinity(number), &to_);
 }
 
 void AnswerWriter::Tree(const Answer& tree) {

@@ -8,6 +8,9 @@
 
 namespace roost::api::mlflow {
 
+// MLflow tells infinities as the largest doubles.
+double WithoutInfinity(double value);
+
 // Writes a long answer as text at once, with MLflow's indentation of two blanks. The calls nest:
 // after Key comes one value, BeginObject or BeginArray.
 class AnswerWriter {

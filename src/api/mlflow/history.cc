@@ -44,11 +44,7 @@ void AppendPoint(std::string_view key_json, const store::StoredPoint& point, std
                  std::string* to) {
   to->append(to->back() == '[' ? "{\"key\":" : ",{\"key\":").append(key_json);
   to->append(",\"value\":");
-  if (std::isinf(point.value)) {
-    AppendNumber(std::copysign(std::numeric_limits<double>::max(), point.value), to);
-  } else {
-    AppendNumber(point.value, to);
-  }
+  AppendNumber(WithoutInfinity(point.value), to);
   to->append(",\"timestamp\":");
   AppendNumber(Milliseconds(point.time), to);
   to->append(",\"step\":");

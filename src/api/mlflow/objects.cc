@@ -92,8 +92,7 @@ Micros FromMilliseconds(std::int64_t time) {
 
 Answer NumberOf(double value) {
   if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return std::copysign(std::numeric_limits<double>::max(), value);
-  return value;
+  return WithoutInfinity(value);
 }
 
 std::string ArtifactLocationOf(const store::Experiment& experiment) {
