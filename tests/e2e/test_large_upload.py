@@ -196,14 +196,14 @@ def test_many_small_files_that_were_cut_off_do_not_travel_twice(server, make_pro
     broken.stop()  # now the server sees that the connection is gone
     while (left := missing()) == 2000:
         time.sleep(0.05)
-    assert 0 < left < 1500  # a part arrived, and a part did not
+    assert 0 < left < 1500  # a part arrived, and a part did not; the server may still be storing the last of it, so this is a bound
     assert not server.client.get("/datastores/workspaceblobstore/files", prefix="in/")["items"]
     counted = make_proxy()
     done = upload(client, counted.url, server.token, folder, "in")
     output, errors = done.communicate(timeout=120)
     assert done.returncode == 0, output + errors
     if client == "command":
-        assert json.loads(output)["bytes_sent"] == left * 2000
+        assert 0 < json.loads(output)["bytes_sent"] <= left * 2000
     assert counted.sent < left * 2040 + 2 * len(json.dumps(listed)) + 100_000
     files = server.client.get("/datastores/workspaceblobstore/files", prefix="in/", limit=10000)["items"]
     assert [(file["path"], file["digest"]) for file in files] == [(each["path"], each["digest"]) for each in listed]
