@@ -19,7 +19,8 @@
 // threads of a block in turns from barrier to barrier. For one test program's file only.
 #define __device__
 #define __forceinline__ inline
-#define __shared__ static  // blocks run one at a time
+#define __shared__ static   // blocks run one at a time
+#define ROOST_PRAGMA(text)  // of unrolling
 
 namespace roost::trainer {
 
@@ -95,10 +96,7 @@ inline float rsqrtf(float value) { return 1 / std::sqrt(value); }
 }  // namespace norm_kernels
 }  // namespace roost::trainer
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"  // unroll
 #include "trainer/cuda/norm_kernels.cuh"
-#pragma GCC diagnostic pop
 
 namespace roost::trainer {
 namespace norm_kernels {

@@ -20,6 +20,8 @@ struct BFloat16 {
 };
 
 #ifdef __CUDACC__
+#define ROOST_PRAGMA(text) _Pragma(#text)
+
 __device__ __forceinline__ float ToFloat(Float16 value) {
   float wide;
   asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(value.bits));
@@ -108,15 +110,15 @@ template <int kAtOnce, class ReadPixel, class Use>
 __device__ __forceinline__ void OverPixels(const Place& place, const ReadPixel& read,
                                            const Use& use) {
   long long pixel = place.first;
-#pragma unroll 1
+  ROOST_PRAGMA(unroll 1)
   for (; pixel + (kAtOnce - 1) * place.step < place.pixels; pixel += kAtOnce * place.step) {
     decltype(read(pixel)) values[kAtOnce];
-#pragma unroll
+    ROOST_PRAGMA(unroll)
     for (int i = 0; i < kAtOnce; ++i) values[i] = read(pixel + i * place.step);
-#pragma unroll
+    ROOST_PRAGMA(unroll)
     for (int i = 0; i < kAtOnce; ++i) use(pixel + i * place.step, values[i]);
   }
-#pragma unroll 1
+  ROOST_PRAGMA(unroll 1)
   for (; pixel < place.pixels; pixel += place.step) use(pixel, read(pixel));
 }
 
@@ -127,7 +129,7 @@ __device__ __forceinline__ void WritePartial(const Place& place, int channels,
                                              float* partial) {
   __shared__ float shared[2 * V][kThreads];
   const int thread = static_cast<int>(threadIdx.x);
-#pragma unroll
+  ROOST_PRAGMA(unroll)
   for (int v = 0; v < V; ++v) {
     shared[v][thread] = first[v];
     shared[V + v][thread] = second[v];
@@ -136,7 +138,7 @@ __device__ __forceinline__ void WritePartial(const Place& place, int channels,
   for (int rows = place.rows; rows > 1;) {
     const int half = (rows + 1) / 2;
     if (place.row < rows - half) {
-#pragma unroll
+      ROOST_PRAGMA(unroll)
       for (int v = 0; v < 2 * V; ++v) shared[v][thread] += shared[v][thread + half * place.lanes];
     }
     __syncthreads();
@@ -144,7 +146,7 @@ __device__ __forceinline__ void WritePartial(const Place& place, int channels,
   }
   if (place.active && place.row == 0) {
     float* const to = partial + 2LL * static_cast<int>(blockIdx.y) * channels + place.channel;
-#pragma unroll
+    ROOST_PRAGMA(unroll)
     for (int v = 0; v < V; ++v) {
       to[v] = shared[v][thread];
       to[channels + v] = shared[V + v][thread];
@@ -163,7 +165,7 @@ __device__ __forceinline__ void AddPartials(const float* partial, int partials, 
   double first = 0;
   double second = 0;
   if (channel < channels) {
-#pragma unroll 4
+    ROOST_PRAGMA(unroll 4)
     for (int i = row; i < partials; i += kFinishRows) {
       first += static_cast<double>(partial[2LL * i * channels + channel]);
       second += static_cast<double>(partial[(2LL * i + 1) * channels + channel]);
@@ -196,7 +198,7 @@ template <int V>
 struct Line {
   float mean[V], scale[V], bias[V];
   __device__ __forceinline__ Line(const NormLine& line, int channel) {
-#pragma unroll
+    ROOST_PRAGMA(unroll)
     for (int v = 0; v < V; ++v) {
       mean[v] = line.mean[channel + v];
       scale[v] = line.weight[channel + v] * InverseRoot(line.variance[channel + v] + line.epsilon);
@@ -225,7 +227,7 @@ __device__ __forceinline__ void SumMoments(const SumMomentsArguments& a) {
   const Place place = PlaceOf<V>(a.maps);
   const Vector<T, V> first = Read<T, V>(place.x, place.own_channel);
   float origin[V], sums[V], squares[V];
-#pragma unroll
+  ROOST_PRAGMA(unroll)
   for (int v = 0; v < V; ++v) {
     origin[v] = ToFloat(first.of[v]);
     sums[v] = 0;
@@ -237,7 +239,7 @@ __device__ __forceinline__ void SumMoments(const SumMomentsArguments& a) {
         return Read<T, V>(place.x, pixel * place.stride + place.own_channel);
       },
       [&](long long, const Vector<T, V>& x) {
-#pragma unroll
+        ROOST_PRAGMA(unroll)
         for (int v = 0; v < V; ++v) {
           const float d = ToFloat(x.of[v]) - origin[v];
           sums[v] += d;
@@ -290,7 +292,7 @@ __device__ __forceinline__ void ApplyNormTo(const ApplyNormArguments& a) {
       },
       [&](long long pixel, const Values& values) {
         Vector<T, V> y;
-#pragma unroll
+        ROOST_PRAGMA(unroll)
         for (int v = 0; v < V; ++v) {
           float value = line.Of(ToFloat(values.x.of[v]), v);
           if constexpr (kResidual) value += ToFloat(values.residual.of[v]);
@@ -322,7 +324,7 @@ __device__ __forceinline__ void SumMaskedGradients(const SumGradientsArguments& 
   const Place place = PlaceOf<V>(a.maps);
   const Line<V> line(a.line, place.channel);
   float sums[V], products[V];
-#pragma unroll
+  ROOST_PRAGMA(unroll)
   for (int v = 0; v < V; ++v) {
     sums[v] = 0;
     products[v] = 0;
@@ -339,7 +341,7 @@ __device__ __forceinline__ void SumMaskedGradients(const SumGradientsArguments& 
       },
       [&](long long pixel, const Values& values) {
         Vector<T, V> behind = values.gradient;
-#pragma unroll
+        ROOST_PRAGMA(unroll)
         for (int v = 0; v < V; ++v) {
           const float x = ToFloat(values.x.of[v]);
           bool zero = false;
@@ -386,7 +388,7 @@ __device__ __forceinline__ void ApplyMaskedGradient(const ApplyGradientArguments
   const Place place = PlaceOf<V>(a.maps);
   const Line<V> line(a.line, place.channel);
   float slope[V], offset[V];
-#pragma unroll
+  ROOST_PRAGMA(unroll)
   for (int v = 0; v < V; ++v) {
     slope[v] = a.slope[place.channel + v];
     offset[v] = a.offset[place.channel + v];
@@ -405,7 +407,7 @@ __device__ __forceinline__ void ApplyMaskedGradient(const ApplyGradientArguments
       },
       [&](long long pixel, const Values& values) {
         Vector<T, V> to;
-#pragma unroll
+        ROOST_PRAGMA(unroll)
         for (int v = 0; v < V; ++v) {
           const float x = ToFloat(values.x.of[v]);
           float g = ToFloat(values.gradient.of[v]);

@@ -2,6 +2,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 #include <nvrtc.h>
 
 #include <algorithm>
@@ -55,8 +56,23 @@ std::string LogOf(const Program& program, const KernelSource& source) {
   return log;
 }
 
+// NVRTC looks for its other half by name alone, and PyTorch's packages lie in no folder that is
+// searched: what is loaded already is found. Where there is none beside it, it goes on to look.
+void LoadBuiltins(const KernelSource& source) {
+  int major = 0;
+  int minor = 0;
+  CheckCompiler(nvrtcVersion(&major, &minor), source);
+  Dl_info compiler{};
+  if (dladdr(reinterpret_cast<const void*>(&nvrtcVersion), &compiler) == 0) return;
+  const std::string path = compiler.dli_fname;
+  const std::string builtins = path.substr(0, path.rfind('/') + 1) + "libnvrtc-builtins.so." +
+                               std::to_string(major) + "." + std::to_string(minor);
+  static_cast<void>(dlopen(builtins.c_str(), RTLD_NOW | RTLD_GLOBAL));  // for good
+}
+
 // "sm_90" makes machine code of that GPU, "compute_90" a program that the driver translates.
 CompiledKernels Compile(const KernelSource& source, const std::string& architecture) {
+  LoadBuiltins(source);
   const Program program = MakeProgram(source);
   std::vector<std::string> options = source.options;
   options.push_back("--std=c++17");
