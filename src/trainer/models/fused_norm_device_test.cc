@@ -33,10 +33,30 @@ struct Shape {
 
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 
+// The larger ones have several pixels for a thread, tiles for a map, or blocks for both.
+const std::vector<Shape> kShapes = {
+    {"two_pixels", 2, 1, 1, {16}},
+    {"few_pixels", 3, 5, 7, {64}},
+    {"many_pixels", 4, 48, 48, {8}, 1},
+    {"many_blocks", 2, 20, 20, {24}, 40},
+    {"uneven_tiles", 2, 3, 3, {600}},
+    {"odd", 3, 5, 9, {37}},
+    {"one_channel", 3, 8, 9, {1}},
+    {"side_by_side", 2, 6, 6, {64, 32, 48}},
+    {"idle_blocks", 2, 4, 4, {8, 256}, 16},
+    {"odd_side_by_side", 2, 5, 5, {3, 32, 10}},
+    {"more_than_a_launch_takes", 2, 3, 3,
+     std::vector<std::int64_t>(norm_kernels::kMapsOfLaunch + 3, 8)}};
+const std::vector<at::ScalarType> kTypes = {at::kFloat, at::kHalf, at::kBFloat16};
+
 struct Norm {
   bool relu = true;
   bool residual = false;
 };
+std::vector<Norm> NormsOf(const Shape& shape) {
+  if (shape.channels.size() > 1) return {Norm{true, false}, Norm{false, false}};
+  return {Norm{true, false}, Norm{false, false}, Norm{true, true}, Norm{false, true}};
+}
 
 using Results = std::map<std::string, at::Tensor>;
 
@@ -182,10 +202,7 @@ struct UnwrittenMemoryShows {
 struct DeviceNormTest : ::testing::TestWithParam<std::tuple<Shape, at::ScalarType>> {
   const Shape& shape() const { return std::get<0>(GetParam()); }
   at::ScalarType type() const { return std::get<1>(GetParam()); }
-  std::vector<Norm> Norms() const {
-    if (shape().channels.size() > 1) return {Norm{true, false}, Norm{false, false}};
-    return {Norm{true, false}, Norm{false, false}, Norm{true, true}, Norm{false, true}};
-  }
+  std::vector<Norm> Norms() const { return NormsOf(shape()); }
   const UnwrittenMemoryShows shows;
 };
 
@@ -207,39 +224,36 @@ TEST_P(DeviceNormTest, TheOrderOfBlocksAndThreadsDoesNotMatter) {
   for (const auto& [name, value] : one) EXPECT_TRUE(at::equal(value, other.at(name))) << name;
 }
 
-TEST_P(DeviceNormTest, IsTheSameOnAGpu) {
+INSTANTIATE_TEST_SUITE_P(Layers, DeviceNormTest,
+                         ::testing::Combine(::testing::ValuesIn(kShapes),
+                                            ::testing::ValuesIn(kTypes)),
+                         [](const ::testing::TestParamInfo<DeviceNormTest::ParamType>& test) {
+                           return std::string(std::get<0>(test.param).name) + "_" +
+                                  at::toString(std::get<1>(test.param));
+                         });
+
+TEST(DeviceNorm, IsTheSameOnAGpu) {
   if (GpuKernels() == nullptr || !at::globalContext().hasCUDA() ||
       at::detail::getCUDAHooks().deviceCount() == 0) {
     GTEST_SKIP() << "there is no GPU, or the trainer was built without CUDA";
   }
-  for (const Norm& norm : Norms()) {
-    SCOPED_TRACE(::testing::Message() << "relu " << norm.relu << ", residual " << norm.residual);
-    const Problem problem(shape(), norm, type());
-    const Results once = problem.Found(*GpuKernels(), at::kCUDA);
-    ExpectExact(once, problem);
-    const Results again = problem.Found(*GpuKernels(), at::kCUDA);
-    for (const auto& [name, value] : once) EXPECT_TRUE(at::equal(value, again.at(name))) << name;
+  std::vector<Shape> shapes = kShapes;
+  shapes.push_back({"a_full_gpu", 16, 56, 56, {256}});
+  for (const Shape& shape : shapes) {
+    for (const at::ScalarType type : kTypes) {
+      for (const Norm& norm : NormsOf(shape)) {
+        SCOPED_TRACE(::testing::Message() << shape.name << ", " << type << ", relu " << norm.relu
+                                          << ", residual " << norm.residual);
+        const Problem problem(shape, norm, type);
+        const Results once = problem.Found(*GpuKernels(), at::kCUDA);
+        ExpectExact(once, problem);
+        const Results again = problem.Found(*GpuKernels(), at::kCUDA);
+        for (const auto& [name, value] : once)
+          EXPECT_TRUE(at::equal(value, again.at(name))) << name;
+      }
+    }
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(
-    Layers, DeviceNormTest,
-    ::testing::Combine(
-        ::testing::Values(Shape{"two_pixels", 2, 1, 1, {16}}, Shape{"few_pixels", 3, 5, 7, {64}},
-                          Shape{"many_pixels", 4, 48, 48, {8}, 1},
-                          Shape{"many_blocks", 2, 20, 20, {24}, 40},
-                          Shape{"uneven_tiles", 2, 3, 3, {600}}, Shape{"odd", 3, 5, 9, {37}},
-                          Shape{"one_channel", 3, 8, 9, {1}},
-                          Shape{"side_by_side", 2, 6, 6, {64, 32, 48}},
-                          Shape{"idle_blocks", 2, 4, 4, {8, 256}, 16},
-                          Shape{"odd_side_by_side", 2, 5, 5, {3, 32, 10}},
-                          Shape{"more_than_a_launch_takes", 2, 3, 3,
-                                std::vector<std::int64_t>(norm_kernels::kMapsOfLaunch + 3, 8)}),
-        ::testing::Values(at::kFloat, at::kHalf, at::kBFloat16)),
-    [](const ::testing::TestParamInfo<DeviceNormTest::ParamType>& test) {
-      return std::string(std::get<0>(test.param).name) + "_" +
-             at::toString(std::get<1>(test.param));
-    });
 
 TEST(DeviceNorm, AVarianceFarFromZeroIsNotLost) {
   Problem problem({"far", 4, 16, 16, {16}}, {}, at::kFloat);
