@@ -99,7 +99,9 @@ void GradientBuckets::Fill(std::size_t parameter) {
   const at::NoGradGuard no_history;
   const at::Tensor& gradient = slot.parameter.grad();
   if (gradient.defined()) {
-    at::mul_out(slot.place, gradient, at::scalar_tensor(1.0 / group_.size(), gradient.options()));
+    // A scalar of the processor is an argument of the GPU's operation.
+    at::mul_out(slot.place, gradient,
+                at::scalar_tensor(1.0 / group_.size(), gradient.options().device(at::kCPU)));
   } else {
     slot.place.zero_();
   }

@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <gmock/gmock.h>
 
+#include "trainer/distributed/fake_device_test_support.h"
 #include "trainer/distributed/two_ranks_test_support.h"
 
 namespace roost::trainer {
@@ -95,6 +96,22 @@ TEST_F(GradientBucketsTest, TheAverageOverTwoRanksIsTheWholeBatchs) {
       for (auto& [name, tensor] : parameters) tensor.mutable_grad().reset();
     }
   }
+}
+
+TEST_F(GradientBucketsTest, BucketsOfADeviceAreSummedThere) {
+  const auto board = std::make_shared<FakeBoard>();
+  WithTwoRanks([&](ProcessGroup& group) {
+    auto device = std::make_unique<FakeDevice>(board, group.rank());
+    const FakeDevice& given = *device;
+    ASSERT_TRUE(group.UseDevice(std::move(device)));
+    Parameters& parameters = ParametersOf(group);
+    GradientBuckets buckets(parameters, group, {.first_bytes = 50, .bytes = 50});
+    buckets.Arm();
+    Loss(parameters, HalfOf(group)).backward();
+    ASSERT_TRUE(buckets.Wait());
+    EXPECT_EQ(given.begun(), 1 + 2);  // connecting, and a sum for each bucket
+    ExpectClose(Gradients(parameters), expected_);
+  });
 }
 
 TEST_F(GradientBucketsTest, GradientsOfSeveralPassesAreSummedOnce) {
