@@ -25,4 +25,8 @@ class CapturedStep {
   virtual void Run() = 0;
 };
 
+// For Make: null where the trainer was built without CUDA.
+std::unique_ptr<CapturedStep> MakeGraphStep(const at::Device& gpu,
+                                            const std::function<void()>& work, int warm_ups);
+
 }  // namespace roost::trainer

@@ -313,6 +313,10 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
   command->add_flag("--winograd", to.winograd,
                     "Faster 3x3 convolutions, which round a little differently (AVX-512)");
+  command->add_option_function<bool>(
+      "--cuda-graph",
+      [&to](bool wanted) { to.whole_steps = wanted ? WholeSteps::kOnGpu : WholeSteps::kNever; },
+      "Record a GPU's step once and launch it as a whole (default: true)");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
   add("--device", words->device,
       "auto, cpu, cuda (of several processes the GPU of each one's local rank) or cuda:<number>");

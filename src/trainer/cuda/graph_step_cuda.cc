@@ -1,4 +1,6 @@
+#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -11,15 +13,6 @@ namespace {
 
 using c10::cuda::CUDAStream;
 
-class CalledStep : public CapturedStep {
- public:
-  explicit CalledStep(std::function<void()> work) : work_(std::move(work)) {}
-  void Run() override { work_(); }
-
- private:
-  const std::function<void()> work_;
-};
-
 // `after` goes on when what `before` has been given so far is done.
 void Order(const CUDAStream& before, const CUDAStream& after) {
   at::cuda::CUDAEvent event;
@@ -29,8 +22,8 @@ void Order(const CUDAStream& before, const CUDAStream& after) {
 
 class GraphStep : public CapturedStep {
  public:
-  GraphStep(const at::Device& device, std::function<void()> work, int warm_ups)
-      : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())),
+  GraphStep(const at::Device& gpu, std::function<void()> work, int warm_ups)
+      : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, gpu.index())),
         work_(std::move(work)),
         warm_ups_(warm_ups) {}
 
@@ -54,6 +47,9 @@ class GraphStep : public CapturedStep {
 
  private:
   void Record() {
+    // What the warm-ups used is free, and the recorded work gets memory of its own.
+    stream_.synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();
     // Other threads pin memory meanwhile, which is no part of this.
     graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
     try {
@@ -79,10 +75,9 @@ class GraphStep : public CapturedStep {
 
 }  // namespace
 
-std::unique_ptr<CapturedStep> CapturedStep::Make(const at::Device& device,
-                                                 std::function<void()> work, int warm_ups) {
-  if (!device.is_cuda()) return std::make_unique<CalledStep>(std::move(work));
-  return std::make_unique<GraphStep>(device, std::move(work), warm_ups);
+std::unique_ptr<CapturedStep> MakeGraphStep(const at::Device& gpu,
+                                            const std::function<void()>& work, int warm_ups) {
+  return std::make_unique<GraphStep>(gpu, work, warm_ups);
 }
 
 }  // namespace roost::trainer

@@ -1,6 +1,6 @@
-#include <utility>
-
 #include "trainer/cuda/captured_step.h"
+
+#include <utility>
 
 namespace roost::trainer {
 namespace {
@@ -16,8 +16,11 @@ class CalledStep : public CapturedStep {
 
 }  // namespace
 
-std::unique_ptr<CapturedStep> CapturedStep::Make(const at::Device&, std::function<void()> work,
-                                                 int) {
+std::unique_ptr<CapturedStep> CapturedStep::Make(const at::Device& device,
+                                                 std::function<void()> work, int warm_ups) {
+  if (!device.is_cpu()) {
+    if (auto step = MakeGraphStep(device, work, warm_ups)) return step;
+  }
   return std::make_unique<CalledStep>(std::move(work));
 }
 
