@@ -53,6 +53,16 @@ TEST_F(ProcessGroupTest, AnErrorOfOneRankEndsTheOther) {
   });
 }
 
+TEST_F(ProcessGroupTest, OneProcessIsAGroup) {
+  auto group = ProcessGroup::Connect({.master_addr = "127.0.0.1", .master_port = FreePort()},
+                                     std::chrono::seconds(60));
+  ASSERT_TRUE(group) << group.error().message;
+  const at::Tensor values = at::full({3}, 2.0);
+  ASSERT_TRUE((*group)->Sum(values));
+  ASSERT_TRUE((*group)->Broadcast({values}));
+  EXPECT_TRUE(at::equal(values, at::full({3}, 2.0)));
+}
+
 TEST_F(ProcessGroupTest, TextsComeByRank) {
   WithTwoRanks([](ProcessGroup& group) {
     const auto texts = group.TextsOfAll("names", "rank " + std::to_string(group.rank()));
