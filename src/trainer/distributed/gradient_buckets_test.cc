@@ -89,6 +89,9 @@ TEST_F(GradientBucketsTest, TheAverageOverTwoRanksIsTheWholeBatchs) {
         ASSERT_TRUE(buckets.Wait());
         ExpectClose(Gradients(parameters), expected_);
       }
+      for (const auto& [name, tensor] : parameters) {
+        EXPECT_EQ(tensor.grad().storage_offset() * tensor.element_size() % 64, 0) << name;
+      }
     });
     for (std::size_t i = 0; i < expected_.size(); ++i) {  // to the bit in both
       EXPECT_TRUE(at::equal(parameters_[0][i].second.grad(), parameters_[1][i].second.grad()));
