@@ -259,7 +259,10 @@ Status Training::Begin() {
 Status Training::GoOnFrom(Checkpoint checkpoint) {
   ROOST_TRY(model_.LoadState(checkpoint.model, "the checkpoint"));
   ROOST_TRY(optimizer_.LoadState(checkpoint.optimizer, "the checkpoint"));
-  if (options_.ema > 0) average_.emplace(checkpoint.average, options_.ema);
+  if (options_.ema > 0) {
+    average_.emplace(model_.State(), options_.ema);  // on the model's device
+    ROOST_TRY(CopyState(checkpoint.average, average_->state(), "the checkpoint", "the average"));
+  }
   early_stop_.Restore(checkpoint.early_stop);
   at_ = std::move(checkpoint);
   at_.model.clear();
