@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <ostream>
 
 namespace roost::trainer {
 namespace {
@@ -14,6 +15,7 @@ struct Case {
   int vector;
   int multiprocessors;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 struct NormPlanTest : ::testing::TestWithParam<Case> {};
 

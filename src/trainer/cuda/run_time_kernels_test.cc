@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "trainer/cuda/norm_program.h"
 
 namespace roost::trainer {
@@ -46,6 +48,7 @@ struct Program {
   c10::ScalarType element;
   bool wide;
 };
+void PrintTo(const Program& program, std::ostream* out) { *out << program.architecture; }
 
 struct NormProgramTest : ::testing::TestWithParam<Program> {};
 
