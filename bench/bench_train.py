@@ -4,8 +4,8 @@
     bench/bench_train.py [ROOST_TRAINER]      the program is build/release/src/trainer/program/roost-trainer
 
 Two cases: 224 pixels, where the network decides, and 64 pixels cut at random from JPEG files, where the images do. Each round runs every
-contestant once, one after the other; an epoch's rate is images by wall clock, the first epoch is not counted. The Python trainer reads with
-Pillow in as many DataLoader workers as there are cores and is run in both memory layouts. Ratios are medians over the rounds.
+contestant once, one after the other; an epoch's rate is images by wall clock, the first epoch is not counted. The native trainer runs as it
+comes and with its best settings (--winograd). The Python trainer reads with Pillow in as many DataLoader workers as there are cores and is run in both memory layouts. Ratios are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ def write_images(folder: pathlib.Path, side: int, count: int) -> None:
         Image.fromarray(noisy).save(path, quality=90)
 
 
-def native(folder: pathlib.Path, case: dict) -> float:
+def native(folder: pathlib.Path, case: dict, *more: str) -> float:
     report = folder / "report.jsonl"
     report.unlink(missing_ok=True)
     subprocess.run([PROGRAM, "train", "--untrained-model-path", folder / "net", "--train-data-path", folder / "data", "--valid-data-path", folder / "few",
                     "--trained-model-path", folder / "model", "--epochs", "3", "--batch-size", str(case["batch"]), "--random-resized-crop", str(case["crop"]),
-                    "--report", report], check=True, capture_output=True)  # fmt: skip
+                    "--report", report, *more], check=True, capture_output=True)  # fmt: skip
     rates = [event["train_ips"] for event in map(json.loads, report.read_text().splitlines()) if event["event"] == "epoch"]
     return median(rates[1:])
 
@@ -115,14 +115,16 @@ def main() -> None:
             run("convert-image-directory", "--input-path", folder / "images", "--output-path", folder / "data")
             run("split-image-directory", "--src-path", folder / "data", "--tgt-train-path", folder / "most", "--tgt-test-path", folder / "few", "--fraction", "0.95")
             run("resnet", "--model-name", "resnet18", "--pretrained", "False", "--untrained-model-path", folder / "net")
-            rates: dict[str, list[float]] = {"native": [], "channels_last": [], "contiguous": []}
+            rates: dict[str, list[float]] = {"native": [], "winograd": [], "channels_last": [], "contiguous": []}
             for _ in range(ROUNDS):
                 rates["native"].append(native(folder, case))
+                rates["winograd"].append(native(folder, case, "--winograd"))
                 for layout in ("channels_last", "contiguous"):
                     rates[layout].append(python(folder, case, layout))
-            ratio = lambda layout: round(median([a / b for a, b in zip(rates["native"], rates[layout])]), 2)
+            ratio = lambda layout, settings="native": round(median([a / b for a, b in zip(rates[settings], rates[layout])]), 2)
             print(json.dumps({"benchmark": "train", "case": name, "machine": machine(), "images_per_second": round(median(rates["native"]), 1),
                               "over_channels_last": ratio("channels_last"), "over_contiguous": ratio("contiguous"),
+                              "winograd_over_channels_last": ratio("channels_last", "winograd"), "winograd_over_contiguous": ratio("contiguous", "winograd"),
                               "threads": os.environ.get("OMP_NUM_THREADS", "all")}), flush=True)  # fmt: skip
 
 

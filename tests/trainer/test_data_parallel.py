@@ -166,6 +166,23 @@ def test_an_error_of_one_rank_is_told_by_all(data, tmp_path):  # noqa: F811
     assert "Rank 1 of 2 has ended" in ends[0][2]
 
 
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="two ranks have a GPU each here")
+def test_all_train_on_one_kind_of_device(data, tmp_path):  # noqa: F811
+    def words(device):
+        return train_words(data, tmp_path / "m", "--epochs", "1", "--device", device)
+
+    for device in ("cuda", "cuda:0"):
+        for code, _, errors in run(words(device), check=False):
+            assert code == 1 and "train on GPUs where each has one of its own, but rank " in errors and "--device cpu" in errors
+    with started([[PROGRAM, *words("cpu")], [PROGRAM, *words("cuda")]]) as ranks:
+        for code, _, errors in finish(ranks):
+            assert code == 1 and "rank 1 wants a GPU and rank 0 the processor" in errors
+    ends = run(words("auto"))
+    assert "All processes train on processors: rank " in ends[0][1]
+    ends = run(words("cpu"))
+    assert "All processes train on processors.\n" in ends[0][1]
+
+
 def test_half_a_group_is_refused(data, tmp_path):  # noqa: F811
     def refused(text, *words, **variables):
         done = trainer(*train_words(data, tmp_path / "m", *words), check=False, env=os.environ | variables)

@@ -4,10 +4,18 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
 namespace roost::trainer {
+namespace {
+
+// Bytes at whose multiples gradients begin, so that a GPU's optimizer loads several numbers at once
+// whatever the sizes of other parameters.
+constexpr std::int64_t kAlignment = 64;
+
+}  // namespace
 
 struct GradientBuckets::Slot {
   at::Tensor parameter{};
@@ -59,12 +67,13 @@ GradientBuckets::GradientBuckets(const Parameters& parameters, ProcessGroup& gro
       buckets_.back().values = at::empty({0}, parameter.options().requires_grad(false));
     }
     slot.bucket = buckets_.size() - 1;
-    starts[i] = counts.back();
-    counts.back() += parameter.numel();
+    const std::int64_t unit = kAlignment / parameter.element_size();
+    starts[i] = (counts.back() + unit - 1) / unit * unit;
+    counts.back() = starts[i] + parameter.numel();
     ++buckets_.back().slots;
   }
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
-    buckets_[i].values = at::empty({counts[i]}, buckets_[i].values.options());
+    buckets_[i].values = at::zeros({counts[i]}, buckets_[i].values.options());
   }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -99,7 +108,9 @@ void GradientBuckets::Fill(std::size_t parameter) {
   const at::NoGradGuard no_history;
   const at::Tensor& gradient = slot.parameter.grad();
   if (gradient.defined()) {
-    at::mul_out(slot.place, gradient, at::scalar_tensor(1.0 / group_.size(), gradient.options()));
+    // A scalar of the processor is an argument of the GPU's operation.
+    at::mul_out(slot.place, gradient,
+                at::scalar_tensor(1.0 / group_.size(), gradient.options().device(at::kCPU)));
   } else {
     slot.place.zero_();
   }

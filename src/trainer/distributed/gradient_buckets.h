@@ -21,6 +21,8 @@ namespace roost::trainer {
 // it are full: the same order in every process, whatever the order of its gradients.
 //
 // Used by one thread, which also runs the backward pass (torch's engine may run hooks on its own).
+// On a GPU all of a backward pass runs on one stream: the sum of a bucket follows the gradient that
+// filled it.
 class GradientBuckets {
  public:
   using Parameters = std::vector<std::pair<std::string, at::Tensor>>;

@@ -7,6 +7,8 @@
 #include <ATen/ops/zeros_like.h>
 #include <gmock/gmock.h>
 
+#include "trainer/cuda/gpus.h"
+#include "trainer/distributed/fake_device_test_support.h"
 #include "trainer/distributed/two_ranks_test_support.h"
 
 namespace roost::trainer {
@@ -87,6 +89,9 @@ TEST_F(GradientBucketsTest, TheAverageOverTwoRanksIsTheWholeBatchs) {
         ASSERT_TRUE(buckets.Wait());
         ExpectClose(Gradients(parameters), expected_);
       }
+      for (const auto& [name, tensor] : parameters) {
+        EXPECT_EQ(tensor.grad().storage_offset() * tensor.element_size() % 64, 0) << name;
+      }
     });
     for (std::size_t i = 0; i < expected_.size(); ++i) {  // to the bit in both
       EXPECT_TRUE(at::equal(parameters_[0][i].second.grad(), parameters_[1][i].second.grad()));
@@ -95,6 +100,57 @@ TEST_F(GradientBucketsTest, TheAverageOverTwoRanksIsTheWholeBatchs) {
       for (auto& [name, tensor] : parameters) tensor.mutable_grad().reset();
     }
   }
+}
+
+TEST_F(GradientBucketsTest, BucketsOfADeviceAreSummedThere) {
+  const auto board = std::make_shared<FakeBoard>();
+  WithTwoRanks([&](ProcessGroup& group) {
+    auto device = std::make_unique<FakeDevice>(board, group.rank());
+    const FakeDevice& given = *device;
+    ASSERT_TRUE(group.UseDevice(std::move(device)));
+    Parameters& parameters = ParametersOf(group);
+    GradientBuckets buckets(parameters, group, {.first_bytes = 50, .bytes = 50});
+    buckets.Arm();
+    Loss(parameters, HalfOf(group)).backward();
+    ASSERT_TRUE(buckets.Wait());
+    EXPECT_EQ(given.begun(), 1 + 2);  // connecting, and a sum for each bucket
+    ExpectClose(Gradients(parameters), expected_);
+  });
+}
+
+// With NCCL itself, which takes one process a GPU.
+TEST_F(GradientBucketsTest, AGroupOfOneGpuKeepsItsGradients) {
+  if (!DeviceCollectives::Available() || GpuIds().empty()) GTEST_SKIP() << "no NCCL, or no GPU";
+  const at::Device gpu(at::kCUDA, 0);
+  auto group = ProcessGroup::Connect({.master_addr = "127.0.0.1", .master_port = FreePort()},
+                                     std::chrono::seconds(60));
+  ASSERT_TRUE(group) << group.error().message;
+  const Status used = (*group)->UseGpu(0);
+  ASSERT_TRUE(used) << used.error().message;
+  Parameters parameters;
+  for (const auto& [name, tensor] : parameters_[0]) {
+    parameters.emplace_back(name, tensor.detach().to(gpu).set_requires_grad(true));
+  }
+  GradientBuckets buckets(parameters, **group, {.first_bytes = 50, .bytes = 50});
+  for (int step = 0; step < 20; ++step) {
+    for (auto& [name, tensor] : parameters) tensor.mutable_grad().reset();
+    buckets.Arm();
+    Loss(parameters, batch_.to(gpu)).backward();
+    ASSERT_TRUE(buckets.Wait());
+    std::vector<at::Tensor> found;
+    for (const at::Tensor& gradient : Gradients(parameters)) {
+      EXPECT_TRUE(gradient.is_cuda());
+      found.push_back(gradient.cpu());
+    }
+    // GPUs may multiply in TF32.
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      EXPECT_TRUE(at::allclose(found[i], expected_[i], 1e-2, 1e-4)) << "tensor " << i;
+    }
+  }
+  // Tensors of the GPU and of the processor in one call.
+  const at::Tensor there = at::rand({3, 2}, gpu);
+  const at::Tensor here = at::rand({3, 2});
+  ASSERT_TRUE((*group)->Broadcast({there, here, parameters[0].second}));
 }
 
 TEST_F(GradientBucketsTest, GradientsOfSeveralPassesAreSummedOnce) {

@@ -1,18 +1,19 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/cat.h>
-#include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "trainer/distributed/meeting.h"
 #include "trainer/distributed/process_group.h"
 #include "trainer/distributed/rank_watch.h"
+#include "trainer/distributed/watched_work.h"
 #include "trainer/folders/component_error.h"
 
 namespace roost::trainer {
@@ -21,75 +22,9 @@ namespace {
 using c10d::ProcessGroupGloo;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-using StorePointer = c10::intrusive_ptr<c10d::Store>;
 
 // Our own wait ends first and names who is late.
 constexpr milliseconds kBeyondOurs(60000);
-
-std::string SentenceOf(const std::exception& exception) {
-  const auto* error = dynamic_cast<const c10::Error*>(&exception);
-  const std::string text = error != nullptr ? error->what_without_backtrace() : exception.what();
-  return text.substr(0, text.find('\n'));
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-Result<StorePointer> OpenStore(const Launch& launch, bool as_server, milliseconds limit) {
-  c10d::TCPStoreOptions options;
-  options.port = launch.master_port;
-  options.isServer = as_server;
-  options.waitWorkers = false;
-  options.timeout = limit;
-  try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(launch.master_addr, options);
-    return StorePointer(c10::make_intrusive<c10d::PrefixStore>("roost/" + launch.attempt,
-                                                               StorePointer(std::move(store))));
-  } catch (const std::exception& exception) {
-    const std::string place = launch.master_addr + ":" + std::to_string(launch.master_port);
-    if (as_server) {
-      return Fail(ErrorCode::kUnavailable,
-                  "Rank 0 cannot let the others meet at " + place + ": " + SentenceOf(exception) +
-                      " Another port is set by --master-port or MASTER_PORT.");
-    }
-    return FailModule(TimedOut("Rank " + std::to_string(launch.rank) + " of " +
-                               std::to_string(launch.world_size) + " cannot reach rank 0 at " +
-                               place + ": " + SentenceOf(exception)));
-  }
-}
-
-// Waits until all are there; gives how many of them run on this machine.
-Result<int> Meet(c10d::Store& store, const Launch& launch, milliseconds limit) {
-  const auto key = [](int rank) { return "here/" + std::to_string(rank); };
-  if (store.add("count/" + std::to_string(launch.rank), 1) > 1) {
-    return Fail(ErrorCode::kConflict,
-                "Two processes say that they are rank " + std::to_string(launch.rank) + " of " +
-                    std::to_string(launch.world_size) + ". Give each a rank of its own.");
-  }
-  const std::string own = HostName();
-  store.set(key(launch.rank), std::vector<std::uint8_t>(own.begin(), own.end()));
-  const Clock::time_point deadline = Clock::now() + limit;
-  std::string missing;
-  int here = 0;
-  for (int rank = 0; rank < launch.world_size; ++rank) {
-    while (!store.check({key(rank)}) && Clock::now() < deadline) {
-      std::this_thread::sleep_for(milliseconds(20));
-    }
-    if (!store.check({key(rank)})) {
-      missing += (missing.empty() ? "" : ", ") + std::to_string(rank);
-      continue;
-    }
-    const std::vector<std::uint8_t> host = store.get(key(rank));
-    if (std::string(host.begin(), host.end()) == own) ++here;
-  }
-  if (missing.empty()) return here;
-  return FailModule(TimedOut("These ranks of " + std::to_string(launch.world_size) +
-                             " have not come to " + launch.master_addr + ":" +
-                             std::to_string(launch.master_port) + ": " + missing + "."));
-}
 
 c10::intrusive_ptr<ProcessGroupGloo::Options> GlooOptions(bool all_here, milliseconds limit) {
   auto options = ProcessGroupGloo::Options::create(limit + kBeyondOurs);
@@ -124,28 +59,48 @@ struct Collective : ProcessGroup::Pending {
   std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
 };
 
+struct DeviceCollective : ProcessGroup::Pending {
+  std::unique_ptr<DeviceCollectives::Work> work{};  // none: not even begun
+};
+
+// Texts and tensors of the processor go through the store and Gloo; what a device takes, through
+// its own collectives.
 class GlooGroup : public ProcessGroup {
  public:
-  GlooGroup(const Launch& launch, int local_size, milliseconds limit, StorePointer store,
-            c10::intrusive_ptr<ProcessGroupGloo> backend, std::unique_ptr<RankWatch> watch)
-      : ProcessGroup(launch.rank, launch.world_size, local_size),
+  GlooGroup(const Launch& launch, std::vector<std::string> hosts, milliseconds limit,
+            StorePointer store, c10::intrusive_ptr<ProcessGroupGloo> backend,
+            std::unique_ptr<RankWatch> watch)
+      : ProcessGroup(launch, std::move(hosts)),
         limit_(limit),
         store_(std::move(store)),
         backend_(std::move(backend)),
         watch_(std::move(watch)) {}
 
   ~GlooGroup() override {
+    // What others have left would keep the GPU busy for ever.
+    if (broken_ && device_ != nullptr) device_->Abort();
+    device_.reset();
     watch_.reset();
     // Its destructor waits for collectives that will not end any more. The process ends soon.
     if (broken_) backend_.release();
   }
 
+  Status UseDevice(std::unique_ptr<DeviceCollectives> device) override {
+    device_ = std::move(device);
+    return Wait(StartOnDevice([&] { return device_->Connect(); }));
+  }
+
   std::unique_ptr<Pending> StartSum(at::Tensor tensor) override {
+    if (OnDevice(tensor)) return StartOnDevice([&] { return device_->Sum(tensor); });
     std::vector<at::Tensor> tensors = {std::move(tensor)};
     return Start([&] { return backend_->allreduce(tensors); });
   }
 
   Status Wait(std::unique_ptr<Pending> pending) override {
+    if (const auto* const on_device = dynamic_cast<const DeviceCollective*>(pending.get())) {
+      if (on_device->work != nullptr) WaitForDevice(*on_device->work, Stage::kDone);
+      return device_end_ ? tl::unexpected<Error>(ErrorOf(*device_end_)) : Status();
+    }
     auto& collective = static_cast<Collective&>(*pending);
     RankWatch::Signal& signal = *watch_->signal();
     std::unique_lock lock(signal.mutex);
@@ -164,32 +119,117 @@ class GlooGroup : public ProcessGroup {
   }
 
   Status Broadcast(const std::vector<at::Tensor>& tensors) override {
-    if (tensors.empty()) return {};
+    std::vector<at::Tensor> here;
+    std::vector<at::Tensor> on_device;
+    for (const at::Tensor& tensor : tensors) {
+      (OnDevice(tensor) ? on_device : here).push_back(tensor.detach());
+    }
     const at::NoGradGuard no_history;
+    ROOST_TRY(GiveAsBytes(std::move(here), [&](const at::Tensor& bytes) {
+      std::vector<at::Tensor> whole = {bytes};
+      return Start([&] { return backend_->broadcast(whole); });
+    }));
+    return GiveAsBytes(std::move(on_device), [&](const at::Tensor& bytes) {
+      return StartOnDevice([&] { return device_->GiveFirst(bytes); });
+    });
+  }
+
+  Result<std::string> TextOfFirst(const std::string& name, const std::string& own) override {
+    watch_->CountCollective();
+    const std::string key = "text/" + name;
+    if (rank() != 0) return AwaitText(key);
+    ROOST_TRY(SetText(key, own));
+    return own;
+  }
+
+  Result<std::vector<std::string>> TextsOfAll(const std::string& name,
+                                              const std::string& own) override {
+    watch_->CountCollective();
+    const std::string prefix = "texts/" + name + "/";
+    ROOST_TRY(SetText(prefix + std::to_string(rank()), own));
+    std::vector<std::string> texts;
+    for (int other = 0; other < size(); ++other) {
+      ROOST_ASSIGN(std::string text, AwaitText(prefix + std::to_string(other)));
+      texts.push_back(std::move(text));
+    }
+    return texts;
+  }
+
+  void Abort(const Error& error) override {
+    broken_ = true;
+    watch_->Abort(error);
+  }
+
+ private:
+  using Stage = DeviceCollectives::Stage;
+
+  bool OnDevice(const at::Tensor& tensor) const {
+    return device_ != nullptr && device_->Takes(tensor);
+  }
+
+  // After a failure nothing is begun any more, and all that is under way has that failure, too.
+  template <class Launcher>
+  std::unique_ptr<Pending> StartOnDevice(const Launcher& launcher) {
+    auto collective = std::make_unique<DeviceCollective>();
+    watch_->CountCollective();
+    if (device_end_) return collective;
+    collective->work = launcher();
+    WaitForDevice(*collective->work, Stage::kRunning);
+    return collective;
+  }
+
+  void WaitForDevice(DeviceCollectives::Work& work, Stage stage) {
+    if (device_end_) return;
+    const auto has_verdict = [this] {
+      const std::lock_guard lock(watch_->signal()->mutex);
+      return watch_->signal()->verdict.has_value();
+    };
+    WorkEnd end = WaitFor(work, stage, WorkWatch(has_verdict, limit_));
+    if (end.kind != WorkEnd::Kind::kReached) device_end_ = std::move(end);
+  }
+
+  Error ErrorOf(const WorkEnd& end) {
+    broken_ = true;
+    if (const std::optional<Error> verdict = TakeVerdict()) return *verdict;
+    if (end.kind == WorkEnd::Kind::kFailed) return watch_->Explain(end.failure);
+    return watch_->Explain(std::nullopt);
+  }
+
+  // All tensors at once, as the bytes of one. `starter` starts the broadcast of such a tensor.
+  template <class Starter>
+  Status GiveAsBytes(std::vector<at::Tensor> tensors, const Starter& starter) {
+    if (tensors.empty()) return {};
+    // Large elements first: so each one is aligned for its type.
+    std::stable_sort(tensors.begin(), tensors.end(), [](const auto& one, const auto& other) {
+      return one.element_size() > other.element_size();
+    });
     std::vector<at::Tensor> parts;
     parts.reserve(tensors.size());
     for (const at::Tensor& tensor : tensors) parts.push_back(BytesOf(tensor));
-    std::vector<at::Tensor> whole = {at::cat(parts)};
-    ROOST_TRY(Wait(Start([&] { return backend_->broadcast(whole); })));
+    const at::Tensor whole = at::cat(parts);
+    ROOST_TRY(Wait(starter(whole)));
     if (rank() == 0) return {};
     std::int64_t at = 0;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       const std::int64_t count = parts[i].numel();
-      // A copy of its own is aligned for its type.
-      const at::Tensor bytes = whole[0].narrow(0, at, count).clone();
-      tensors[i].detach().copy_(bytes.view(tensors[i].scalar_type()).view(tensors[i].sizes()));
+      parts[i] = whole.narrow(0, at, count).view(tensors[i].scalar_type()).view(tensors[i].sizes());
       at += count;
     }
+    at::_foreach_copy_(tensors, parts);
     return {};
   }
 
-  Result<std::string> TextOfFirst(const std::string& name, const std::string& own) override {
-    const std::string key = "text/" + name;
+  Status SetText(const std::string& key, const std::string& text) {
     try {
-      if (rank() == 0) {
-        store_->set(key, std::vector<std::uint8_t>(own.begin(), own.end()));
-        return own;
-      }
+      store_->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
+      return {};
+    } catch (const std::exception& exception) {
+      return tl::unexpected<Error>(watch_->Explain(SentenceOf(exception)));
+    }
+  }
+
+  Result<std::string> AwaitText(const std::string& key) {
+    try {
       const Clock::time_point deadline = Clock::now() + limit_;
       while (!store_->check({key})) {
         if (const std::optional<Error> verdict = TakeVerdict()) {
@@ -205,12 +245,6 @@ class GlooGroup : public ProcessGroup {
     }
   }
 
-  void Abort(const Error& error) override {
-    broken_ = true;
-    watch_->Abort(error);
-  }
-
- private:
   template <class Launcher>
   std::unique_ptr<Pending> Start(const Launcher& launcher) {
     auto collective = std::make_unique<Collective>();
@@ -251,6 +285,8 @@ class GlooGroup : public ProcessGroup {
   StorePointer store_;
   c10::intrusive_ptr<ProcessGroupGloo> backend_;
   std::unique_ptr<RankWatch> watch_;
+  std::unique_ptr<DeviceCollectives> device_;  // null: everything lies on the processor
+  std::optional<WorkEnd> device_end_;          // how its first collective broke
   bool broken_ = false;
 };
 
@@ -264,10 +300,11 @@ Result<std::unique_ptr<ProcessGroup>> ProcessGroup::Connect(const Launch& launch
   ROOST_ASSIGN(StorePointer store, OpenStore(launch, keeps_store, limit));
   ROOST_ASSIGN(StorePointer watch_store, OpenStore(launch, /*as_server=*/false, limit));
   try {
-    ROOST_ASSIGN(const int here, Meet(*store, launch, limit));
+    ROOST_ASSIGN(std::vector<std::string> hosts, Meet(*store, launch, limit));
+    const bool all_here = std::count(hosts.begin(), hosts.end(), hosts[0]) == launch.world_size;
     auto backend = c10::make_intrusive<ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>("gloo", store), launch.rank, launch.world_size,
-        GlooOptions(here == launch.world_size, limit));
+        GlooOptions(all_here, limit));
     // The first sign of life is there before anybody looks for it.
     watch_store->set("beat/" + std::to_string(launch.rank), Beat{}.ToText());
     for (int rank = 0; rank < launch.world_size; ++rank) {
@@ -279,8 +316,8 @@ Result<std::unique_ptr<ProcessGroup>> ProcessGroup::Connect(const Launch& launch
                                                               .keeps_store = keeps_store,
                                                               .launcher_store = launch.has_store,
                                                               .limit = limit});
-    return std::make_unique<GlooGroup>(launch, here, limit, std::move(store), std::move(backend),
-                                       std::move(watch));
+    return std::make_unique<GlooGroup>(launch, std::move(hosts), limit, std::move(store),
+                                       std::move(backend), std::move(watch));
   } catch (const std::exception& exception) {
     return FailModule(TimedOut("The group of " + std::to_string(launch.world_size) +
                                " processes could not connect: " + SentenceOf(exception)));

@@ -58,31 +58,30 @@ NormParameters ParametersOf(const torch::nn::BatchNorm2d& norm) {
 
 namespace {
 
-at::Tensor Fused(torch::nn::BatchNorm2d& norm, const std::vector<at::Tensor>& features,
-                 const ChannelMoments& moments, const at::Tensor& residual, bool relu) {
+at::Tensor Fused(torch::nn::BatchNorm2d& norm, const at::Tensor& x, const at::Tensor& residual,
+                 bool relu) {
   const NormParameters parameters = ParametersOf(norm);
   norm->num_batches_tracked += 1;
-  MoveStatistics(parameters, moments, features.front().numel() / features.front().size(1));
-  return FusedNorm(features, moments, parameters, residual, relu);
+  return FusedNorm({x}, MeasureAndMove(x, parameters), parameters, residual, relu);
 }
 
 }  // namespace
 
 at::Tensor Norm(torch::nn::BatchNorm2d& norm, const at::Tensor& x) {
-  if (FusesNorm(norm, {x})) return Fused(norm, {x}, MomentsOf(x), {}, /*relu=*/false);
+  if (FusesNorm(norm, {x})) return Fused(norm, x, {}, /*relu=*/false);
   return norm->forward(x);
 }
 
 // A norm's backward pass needs its input, not its output, so what follows it works in place.
 at::Tensor NormRelu(torch::nn::BatchNorm2d& norm, const at::Tensor& x) {
-  if (FusesNorm(norm, {x})) return Fused(norm, {x}, MomentsOf(x), {}, /*relu=*/true);
+  if (FusesNorm(norm, {x})) return Fused(norm, x, {}, /*relu=*/true);
   return norm->forward(x).relu_();
 }
 
 at::Tensor NormAddRelu(torch::nn::BatchNorm2d& norm, const at::Tensor& x,
                        const at::Tensor& residual) {
   if (FusesNorm(norm, {x}) && residual.sizes() == x.sizes()) {
-    return Fused(norm, {x}, MomentsOf(x), residual, /*relu=*/true);
+    return Fused(norm, x, residual, /*relu=*/true);
   }
   return norm->forward(x).add_(residual).relu_();
 }
@@ -99,7 +98,11 @@ const ChannelMoments& FeatureMaps::moments() {
 
 at::Tensor NormRelu(torch::nn::BatchNorm2d& norm, FeatureMaps& features) {
   if (FusesNorm(norm, features.maps())) {
-    return Fused(norm, features.maps(), features.moments(), {}, /*relu=*/true);
+    const NormParameters parameters = ParametersOf(norm);
+    const at::Tensor& first = features.maps().front();
+    norm->num_batches_tracked += 1;
+    MoveStatistics(parameters, features.moments(), first.numel() / first.size(1));
+    return FusedNorm(features.maps(), features.moments(), parameters, {}, /*relu=*/true);
   }
   return NormRelu(norm, features.Joined());
 }

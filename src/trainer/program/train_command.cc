@@ -173,12 +173,10 @@ void ShowValidation(Classifier& network, const ImageDirectory& validation,
   if (!shown) LogLine("The validation is not shown: " + shown.error().message, "WARNING");
 }
 
-Result<at::Device> DeviceOf(const TrainWords& words, const ProcessGroup* group) {
-  if (group == nullptr) return ChooseDevice(words.device);
-  // The processes talk by Gloo, which is for the processor.
-  if (words.device == "auto" || words.device == "cpu") return ChooseDevice("cpu");
-  return Fail(ErrorCode::kInvalidArgument, "Several processes train on processors only; --device " +
-                                               words.device + " takes one process.");
+Result<GroupDevice> DeviceOf(const TrainWords& words, ProcessGroup* group) {
+  if (group != nullptr) return ChooseDevice(words.device, *group);
+  ROOST_ASSIGN(const at::Device device, ChooseDevice(words.device));
+  return GroupDevice{device, device.is_cpu() ? "" : "Training on " + device.str() + "."};
 }
 
 Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
@@ -191,7 +189,8 @@ Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
     log_line(fmt::format("{} processes train together, with a learning rate of {} x {}.",
                          group->size(), words.options.learning_rate, group->size()));
   }
-  ROOST_ASSIGN(const at::Device device, DeviceOf(words, group));
+  ROOST_ASSIGN(const GroupDevice place, DeviceOf(words, group));
+  if (!place.note.empty()) log_line(place.note);
   ROOST_ASSIGN(const ModelSpec spec, ReadModelDirectory(words.untrained));
   if (spec.trained()) {
     return FailModule(InvalidModel(words.untrained.string(), "it is trained already",
@@ -219,9 +218,8 @@ Result<int> TrainInGroup(const TrainWords& words, ProcessGroup* group) {
   weights.from_others = !first;
   ROOST_ASSIGN(const auto network,
                MakeNetwork(spec, static_cast<std::int64_t>(training.classes().size()), weights));
-  PrepareDevice(device, words.options.deterministic);
-  network->ToDevice(device);
-  if (!device.is_cpu()) log_line("Training on " + device.str() + ".");
+  PrepareDevice(place.device, words.options.deterministic);
+  network->ToDevice(place.device);
   const std::unique_ptr<RunReport> run = first ? RunReport::FromEnvironment() : nullptr;
   TrainLog log(words.options.print_frequency, report.get(), run.get());
   QuietLog quiet(first ? 0 : group->rank());
@@ -315,8 +313,13 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
   add("--channels-last", to.channels_last, "Memory layout that is faster on most processors");
   command->add_flag("--winograd", to.winograd,
                     "Faster 3x3 convolutions, which round a little differently (AVX-512)");
+  command->add_option_function<bool>(
+      "--cuda-graph",
+      [&to](bool wanted) { to.whole_steps = wanted ? WholeSteps::kOnGpu : WholeSteps::kNever; },
+      "Record a GPU's step once and launch it as a whole (default: true)");
   command->add_flag("--deterministic", to.deterministic, "The same seed gives the same bits");
-  add("--device", words->device, "auto, cpu, cuda or cuda:<number>");
+  add("--device", words->device,
+      "auto, cpu, cuda (of several processes the GPU of each one's local rank) or cuda:<number>");
   add("--threads", to.threads, "That decode images (0: one for each core)");
   add("--checkpoint-folder", to.checkpoint_folder,
       "Keep the state here after each epoch, and go on from what is here");

@@ -46,20 +46,20 @@ at::Tensor NormalizedImages(const std::uint8_t* bytes, std::int64_t count, std::
   return images;
 }
 
+at::Tensor Normalized(const at::Tensor& bytes, bool channels_last) {
+  const at::Tensor images =
+      bytes.permute({0, 3, 1, 2}).to(at::kFloat).div_(255).sub_(0.5).div_(0.5);
+  return images.contiguous(channels_last ? at::MemoryFormat::ChannelsLast
+                                         : at::MemoryFormat::Contiguous);
+}
+
 at::Tensor NormalizedOnDevice(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,
                               std::int64_t width, bool channels_last, const at::Device& device) {
   // Pinned memory that PyTorch gives again only once the copy out of it is done.
   at::Tensor staged = at::empty({count, height, width, 3},
                                 at::TensorOptions(at::kByte).pinned_memory(device.is_cuda()));
   std::memcpy(staged.mutable_data_ptr<std::uint8_t>(), bytes, staged.nbytes());
-  const at::Tensor images = staged.to(device, /*non_blocking=*/true)
-                                .permute({0, 3, 1, 2})
-                                .to(at::kFloat)
-                                .div_(255)
-                                .sub_(0.5)
-                                .div_(0.5);
-  return images.contiguous(channels_last ? at::MemoryFormat::ChannelsLast
-                                         : at::MemoryFormat::Contiguous);
+  return Normalized(staged.to(device, /*non_blocking=*/true), channels_last);
 }
 
 at::Tensor ImagesOn(const at::Device& device, const std::uint8_t* bytes, std::int64_t count,

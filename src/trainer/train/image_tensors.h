@@ -16,6 +16,9 @@ namespace roost::trainer {
 at::Tensor NormalizedImages(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,
                             std::int64_t width, bool channels_last);
 
+// The same of bytes that lie as N x height x width x 3, where they lie.
+at::Tensor Normalized(const at::Tensor& bytes, bool channels_last);
+
 // The same on `device`: the bytes travel as they are, a quarter of the floats, and without waiting
 // where the device can fetch them itself.
 at::Tensor NormalizedOnDevice(const std::uint8_t* bytes, std::int64_t count, std::int64_t height,

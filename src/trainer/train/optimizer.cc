@@ -5,12 +5,16 @@
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+
+#include <optional>
 
 namespace roost::trainer {
 namespace {
@@ -40,16 +44,12 @@ std::vector<at::Tensor> Optimizer::Gradients() const {
   return gradients;
 }
 
-double Optimizer::ClipNorm(double limit) {
+void Optimizer::ClipNorm(double limit) {
   const at::NoGradGuard no_grad;
   const std::vector<at::Tensor> gradients = Gradients();
-  if (gradients.empty()) return 0;
-  const double norm =
-      at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2).item().toDouble();
-  // As torch.nn.utils.clip_grad_norm_ does it.
-  const double scale = limit / (norm + 1e-6);
-  if (scale < 1) at::_foreach_mul_(gradients, scale);
-  return norm;
+  if (gradients.empty()) return;
+  const at::Tensor norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2);
+  at::_foreach_mul_(gradients, norm.add(1e-6).reciprocal().mul(limit).clamp_max(1));
 }
 
 // Zeros do for SGD too: the first step's momentum is 0 * momentum + gradient.
@@ -64,8 +64,16 @@ void Optimizer::PrepareState() {
   }
 }
 
-void Optimizer::Step(double learning_rate) {
+void Optimizer::Step(double learning_rate) { StepBy(learning_rate, {}); }
+
+void Optimizer::Step(const at::Tensor& learning_rate, const at::Tensor& infinite) {
+  StepBy(learning_rate, infinite);
+}
+
+template <class Rate>
+void Optimizer::StepBy(const Rate& learning_rate, const at::Tensor& infinite) {
   const at::NoGradGuard no_grad;
+  const auto left_out = infinite.defined() ? std::optional(infinite) : std::nullopt;
   PrepareState();
   std::vector<at::Tensor> parameters;
   std::vector<at::Tensor> gradients;
@@ -86,14 +94,16 @@ void Optimizer::Step(double learning_rate) {
   if (kind_ == OptimizerKind::kAdamW) {
     at::_foreach_add_(steps, 1);
     at::_fused_adamw_(parameters, gradients, first, second, {}, steps, learning_rate, kBeta1,
-                      kBeta2, weight_decay_, kEpsilon, /*amsgrad=*/false, /*maximize=*/false);
+                      kBeta2, weight_decay_, kEpsilon, /*amsgrad=*/false, /*maximize=*/false,
+                      /*grad_scale=*/{}, left_out);
+    if (left_out) at::_foreach_sub_(steps, std::vector(steps.size(), infinite.squeeze()));
     return;
   }
   // Without momentum the operation takes no buffers.
   if (momentum_ == 0) first.clear();
   at::_fused_sgd_(parameters, gradients, first, weight_decay_, momentum_, learning_rate,
                   /*dampening=*/0, /*nesterov=*/momentum_ > 0, /*maximize=*/false,
-                  /*is_first_step=*/false);
+                  /*is_first_step=*/false, /*grad_scale=*/{}, left_out);
 }
 
 ModelState Optimizer::State() const {
@@ -123,19 +133,26 @@ MovingAverage::MovingAverage(const ModelState& state, double decay) : decay_(dec
   for (const auto& [name, tensor] : state) average_.emplace_back(name, tensor.detach().clone());
 }
 
-void MovingAverage::Add(const ModelState& state) {
+void MovingAverage::Add(const ModelState& state, const at::Tensor& infinite) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> averages;
   std::vector<at::Tensor> news;
   for (std::size_t i = 0; i < state.size(); ++i) {
     if (!state[i].second.is_floating_point()) {
-      average_[i].second.copy_(state[i].second);  // counts
+      at::Tensor& count = average_[i].second;
+      count.copy_(infinite.defined() ? at::where(infinite.squeeze().eq(1), count, state[i].second)
+                                     : state[i].second);
       continue;
     }
     averages.push_back(average_[i].second);
     news.push_back(state[i].second.detach());
   }
-  at::_foreach_lerp_(averages, news, 1 - decay_);
+  if (!infinite.defined()) {
+    at::_foreach_lerp_(averages, news, 1 - decay_);
+    return;
+  }
+  const at::Tensor share = infinite.squeeze().mul(-1).add(1).mul(1 - decay_);
+  at::_foreach_lerp_(averages, news, std::vector(averages.size(), share));
 }
 
 }  // namespace roost::trainer

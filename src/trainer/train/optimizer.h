@@ -23,9 +23,13 @@ class Optimizer {
   void ZeroGradients();
   // The tensors themselves, of the parameters that have one.
   std::vector<at::Tensor> Gradients() const;
-  // Scales the gradients down so that their common norm is at most `limit`; gives the norm before.
-  double ClipNorm(double limit);
+  // Scales the gradients down so that their common norm is at most `limit`, as
+  // torch.nn.utils.clip_grad_norm_ does.
+  void ClipNorm(double limit);
   void Step(double learning_rate);
+  // The same without waiting for a GPU: the rate is a scalar there. Where `infinite` is defined and
+  // 1 (one float) nothing is changed.
+  void Step(const at::Tensor& learning_rate, const at::Tensor& infinite);
 
   // Momentum and the like, by "momentum.<parameter>", "exp_avg.<parameter>" and so on: the tensors
   // themselves. Empty before the first step of SGD.
@@ -36,6 +40,10 @@ class Optimizer {
   Status LoadState(const ModelState& state, std::string_view source);
 
  private:
+  // A number or a tensor.
+  template <class Rate>
+  void StepBy(const Rate& learning_rate, const at::Tensor& infinite);
+
   Parameters parameters_;
   const OptimizerKind kind_;
   const double momentum_;
@@ -49,7 +57,8 @@ class Optimizer {
 class MovingAverage {
  public:
   MovingAverage(const ModelState& state, double decay);  // starts as a copy
-  void Add(const ModelState& state);
+  // Where `infinite` is defined and 1 (one float) the averages are left alone.
+  void Add(const ModelState& state, const at::Tensor& infinite = {});
   const ModelState& state() const { return average_; }
 
  private:

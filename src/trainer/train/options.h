@@ -11,6 +11,9 @@ namespace roost::trainer {
 enum class ScheduleKind { kPolynomial, kCosine };
 enum class OptimizerKind { kSgd, kAdamW };
 enum class Precision { kFp32, kBf16, kFp16 };
+// Whether a step is recorded and launched as a whole, see WholeStep: on a GPU, or, for tests, also
+// on the processor, where the work is called instead.
+enum class WholeSteps { kNever, kOnGpu, kEverywhere };
 
 // What a training is told beside its data and its model. The first seven are the parameters of the
 // designer's Train PyTorch Model, with its defaults; the rest is ours and off, or as the component
@@ -49,6 +52,7 @@ struct TrainOptions {
   bool channels_last = true;
   // 3x3 convolutions by Winograd's method, in training alone: faster, and rounds differently.
   bool winograd = false;
+  WholeSteps whole_steps = WholeSteps::kOnGpu;
   bool deterministic = false;  // the same seed gives the same bits, whatever the speed
   int threads = 0;             // that decode images; 0: one for each core
 

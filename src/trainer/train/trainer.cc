@@ -2,25 +2,20 @@
 
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <random>
 #include <set>
 #include <thread>
 
-#include "base/digest.h"
 #include "trainer/distributed/shard.h"
 #include "trainer/folders/component_error.h"
 #include "trainer/images/random.h"
-#include "trainer/models/autocast.h"
 #include "trainer/models/layers.h"
 #include "trainer/train/batch_loader.h"
+#include "trainer/train/batch_uploads.h"
 #include "trainer/train/checkpoint.h"
 #include "trainer/train/evaluation.h"
 #include "trainer/train/grad_scaler.h"
@@ -28,7 +23,10 @@
 #include "trainer/train/image_tensors.h"
 #include "trainer/train/optimizer.h"
 #include "trainer/train/replicas.h"
+#include "trainer/train/settings.h"
+#include "trainer/train/step_math.h"
 #include "trainer/train/torch_error.h"
+#include "trainer/train/whole_step.h"
 
 namespace roost::trainer {
 namespace {
@@ -111,74 +109,6 @@ double MixShare(double alpha, std::uint64_t seed, std::int64_t epoch, std::int64
   return one + other > 0 ? one / (one + other) : 1;
 }
 
-// "48 (0123456789abcdef)": their count, and a digest of names and classes, so that a training does
-// not go on with another split of as many images.
-std::string NamesOf(const ImageDirectory& images) {
-  Hasher digest;
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    digest.Update(images.FileName(i));
-    digest.Update("\n" + std::to_string(images.ClassOf(i)) + "\n");
-  }
-  return std::to_string(images.size()) + " (" + digest.Finish().Hex().substr(0, 16) + ")";
-}
-
-const char* PrecisionName(Precision precision) {
-  switch (precision) {
-    case Precision::kBf16:
-      return "bf16";
-    case Precision::kFp16:
-      return "fp16";
-    case Precision::kFp32:
-      break;
-  }
-  return "fp32";
-}
-
-std::map<std::string, std::string> SettingsOf(const Classifier& model,
-                                              const ImageDirectory& training,
-                                              const ImageDirectory& validation,
-                                              const TrainOptions& options, int processes) {
-  const auto number = [](double value) {
-    std::array<char, 32> text{};
-    return std::string(text.data(), static_cast<std::size_t>(
-                                        std::snprintf(text.data(), text.size(), "%.17g", value)));
-  };
-  std::string classes;
-  for (const std::string& name : training.classes())
-    classes += (classes.empty() ? "" : ", ") + name;
-  return {
-      {"model", model.options().name},
-      {"pretrained", model.options().pretrained ? "true" : "false"},
-      {"classes", classes},
-      {"processes", std::to_string(processes)},
-      {"training images", NamesOf(training)},
-      {"validation images", NamesOf(validation)},
-      {"epochs", std::to_string(options.epochs)},
-      {"batch size", std::to_string(options.batch_size)},
-      {"warmup step number", std::to_string(options.warmup_epochs)},
-      {"learning rate", number(options.learning_rate)},
-      {"random seed", std::to_string(options.random_seed)},
-      {"patience", std::to_string(options.patience)},
-      {"schedule", options.schedule == ScheduleKind::kCosine ? "cosine" : "polynomial"},
-      {"optimizer", options.optimizer == OptimizerKind::kAdamW ? "adamw" : "sgd"},
-      {"momentum", number(options.momentum)},
-      {"weight decay", number(options.weight_decay)},
-      {"label smoothing", number(options.label_smoothing)},
-      {"mixup", number(options.mixup)},
-      {"ema", number(options.ema)},
-      {"clip norm", number(options.clip_norm)},
-      {"accumulate", std::to_string(options.accumulate)},
-      {"random resized crop", std::to_string(options.random_resized_crop)},
-      // A cache may change pixels a little, see ImageSource.
-      {"cache", options.cache_folder.empty() ? "no" : "yes"},
-      {"cache short side", std::to_string(options.cache_short_side)},
-      {"precision", PrecisionName(options.precision)},
-      {"progressive resolution", std::to_string(options.progressive_resolution)},
-      {"progressive share", number(options.progressive_share)},
-      {"winograd", options.winograd ? "true" : "false"},
-  };
-}
-
 // One training from its start, or from where it was left, to its end.
 class Training {
  public:
@@ -197,7 +127,9 @@ class Training {
         optimizer_(model.Parameters(), options),
         scaler_(options.precision == Precision::kFp16),
         early_stop_(options.patience),
-        writer_(options.checkpoint_folder / kCheckpointFile) {}
+        writer_(options.checkpoint_folder / kCheckpointFile) {
+    if (device_.is_cuda() || TakesWholeSteps()) uploads_.emplace(device_, training);
+  }
 
   Result<TrainOutcome> Run() {
     if (const Status begun = Begin(); !begun) {
@@ -221,16 +153,20 @@ class Training {
   Status GoOnFrom(Checkpoint checkpoint);
   void SetResolution();
   Result<bool> TrainEpoch();
+  Result<std::optional<Batch>> NextBatch(BatchLoader& loader);
   Status TrainBatch(const Batch& batch, Clock::time_point start);
-  at::Tensor LossOf(const Batch& batch, BatchSums* sums) const;
+  at::Tensor LossOf(const Batch& batch, BatchSums* sums);
+  bool TakesWholeSteps() const;
+  bool IsWhole(const Batch& batch) const;
+  void StartWhole();
+  Status FinishWhole(const Batch& batch, Clock::time_point start);
+  double MixShareNow() const;
   Status AddSums(const BatchSums& all, const Batch& batch);
   void Report(const BatchSums& all, double seconds);
   bool StartsStep() const { return (at_.next_batch - 1) % options_.accumulate == 0; }
   bool EndsStep() const {
     return at_.next_batch % options_.accumulate == 0 || at_.next_batch == batches_;
   }
-  at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets, double share) const;
-  at::Tensor Forward(const at::Tensor& images) const;
   Status EndStep();
   Result<bool> EndEpoch();
   Error NoNumber(const std::string& which) const;
@@ -258,7 +194,9 @@ class Training {
   std::unique_ptr<const ImageCache> validation_cache_;
   std::unique_ptr<ImageSource> images_;
   std::unique_ptr<ImageSource> validation_images_;
-  std::int64_t batches_ = 0;  // of an epoch
+  std::optional<BatchUploads> uploads_;    // to a GPU
+  std::unique_ptr<WholeStep> whole_step_;  // once the first is taken
+  std::int64_t batches_ = 0;               // of an epoch
   double learning_rate_ = 0;
   std::set<std::string> told_unreadable_;
   Checkpoint at_;  // where the training stands; its tensors are filled in when it is saved
@@ -321,7 +259,10 @@ Status Training::Begin() {
 Status Training::GoOnFrom(Checkpoint checkpoint) {
   ROOST_TRY(model_.LoadState(checkpoint.model, "the checkpoint"));
   ROOST_TRY(optimizer_.LoadState(checkpoint.optimizer, "the checkpoint"));
-  if (options_.ema > 0) average_.emplace(checkpoint.average, options_.ema);
+  if (options_.ema > 0) {
+    average_.emplace(model_.State(), options_.ema);  // on the model's device
+    ROOST_TRY(CopyState(checkpoint.average, average_->state(), "the checkpoint", "the average"));
+  }
   early_stop_.Restore(checkpoint.early_stop);
   at_ = std::move(checkpoint);
   at_.model.clear();
@@ -363,36 +304,49 @@ Result<bool> Training::TrainEpoch() {
        .threads = threads_});
   model_.SetTraining(true);
   const double waited_before = at_.sums.wait_seconds;
-  while (true) {
+  Clock::time_point start = Clock::now();
+  ROOST_ASSIGN(std::optional<Batch> batch, NextBatch(loader));
+  while (batch) {
     // Between two steps only, so that going on needs no gradients.
     if (group_ == nullptr) interrupted_ = interrupt_;
     if (interrupted_ && at_.next_batch % options_.accumulate == 0) return false;
-    const Clock::time_point start = Clock::now();
-    ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
-    if (!batch) return true;
-    for (const std::string& sentence : batch->unreadable) {
-      if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
-    }
     ++at_.next_batch;
+    std::optional<Batch> next;
+    const bool whole = IsWhole(*batch);
+    if (whole) {
+      StartWhole();
+      ROOST_ASSIGN(next, NextBatch(loader));  // while the GPU computes
+      ROOST_TRY(FinishWhole(*batch, start));
+    } else {
+      ROOST_TRY(TrainBatch(*batch, start));
+    }
     at_.sums.wait_seconds = waited_before + loader.waited_seconds();
-    ROOST_TRY(TrainBatch(*batch, start));
     at_.sums.seconds += SecondsSince(start);
+    start = Clock::now();
     loader.Recycle(std::move(*batch));
     if (options_.checkpoint_every > 0 && at_.next_batch % options_.checkpoint_every == 0 &&
         at_.next_batch < batches_ && at_.next_batch % options_.accumulate == 0) {
       ROOST_TRY(Save(/*wait=*/false));
     }
+    if (!whole) {
+      ROOST_ASSIGN(next, NextBatch(loader));
+    }
+    batch = std::move(next);
   }
+  return true;
 }
 
-at::Tensor Training::CrossEntropy(const at::Tensor& logits, const at::Tensor& targets,
-                                  double share) const {
-  const auto loss = [&](const at::Tensor& wanted) {
-    return at::cross_entropy_loss(logits, wanted, {}, at::Reduction::Mean, -100,
-                                  options_.label_smoothing);
-  };
-  if (share >= 1) return loss(targets);
-  return loss(targets).mul(share).add(loss(targets.flip(0)).mul(1 - share));
+// Nothing at the end of the epoch. Its way to a GPU begins here.
+Result<std::optional<Batch>> Training::NextBatch(BatchLoader& loader) {
+  ROOST_ASSIGN(std::optional<Batch> batch, loader.Next());
+  if (!batch) return batch;
+  for (const std::string& sentence : batch->unreadable) {
+    if (told_unreadable_.insert(sentence).second) observer_.OnUnreadable(sentence);
+  }
+  if (uploads_ && !batch->samples.empty()) {
+    uploads_->Start(*batch, images_->height(), images_->width());
+  }
+  return batch;
 }
 
 // A process whose images are all unreadable still takes part in what all do together.
@@ -420,23 +374,72 @@ Status Training::TrainBatch(const Batch& batch, Clock::time_point start) {
   return {};
 }
 
-at::Tensor Training::LossOf(const Batch& batch, BatchSums* sums) const {
-  const auto count = static_cast<std::int64_t>(batch.samples.size());
-  at::Tensor input = ImagesOn(device_, batch.bytes.data(), count, images_->height(),
-                              images_->width(), options_.channels_last);
-  const at::Tensor targets = ClassTensor(training_, batch.samples).to(device_);
-  const double share =
-      options_.mixup > 0
-          ? MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed), at_.epoch,
-                     at_.next_batch)
-          : 1;
-  if (share < 1) input = input.mul(share).add(input.flip(0).mul(1 - share));
-  const at::Tensor logits = Forward(input);
-  at::Tensor loss = CrossEntropy(logits, targets, share);
-  sums->images = static_cast<double>(count);
+at::Tensor Training::LossOf(const Batch& batch, BatchSums* sums) {
+  at::Tensor images;
+  at::Tensor classes;
+  if (uploads_) {
+    const DeviceBatch there = uploads_->Take();
+    images = Normalized(there.bytes, options_.channels_last);
+    classes = there.classes;
+  } else {
+    images = NormalizedImages(batch.bytes.data(), static_cast<std::int64_t>(batch.samples.size()),
+                              images_->height(), images_->width(), options_.channels_last);
+    classes = ClassTensor(training_, batch.samples);
+  }
+  const MixShares mix = SharesOf(MixShareNow());
+  const at::Tensor logits = TrainingLogits(model_, Mixed(images, mix), options_.precision);
+  at::Tensor loss = TrainingLoss(logits, classes, mix, options_.label_smoothing);
+  sums->images = static_cast<double>(batch.samples.size());
   sums->loss = loss.item().toDouble() * sums->images;
-  sums->wrong = sums->images - logits.detach().argmax(1).eq(targets).sum().item().toDouble();
+  sums->wrong = CountWrong(logits, classes).item().toDouble();
   return loss;
+}
+
+double Training::MixShareNow() const {
+  if (options_.mixup <= 0) return 1;
+  return MixShare(options_.mixup, static_cast<std::uint64_t>(options_.random_seed), at_.epoch,
+                  at_.next_batch);
+}
+
+// Several processes add up their gradients in the middle of a step, and with several batches a step
+// not each ends one.
+bool Training::TakesWholeSteps() const {
+  const bool wanted = options_.whole_steps == WholeSteps::kEverywhere ||
+                      (options_.whole_steps == WholeSteps::kOnGpu && device_.is_cuda());
+  return wanted && group_ == nullptr && options_.accumulate == 1;
+}
+
+// What is recorded takes full batches only; images of this one may have been unreadable.
+bool Training::IsWhole(const Batch& batch) const {
+  return TakesWholeSteps() &&
+         static_cast<std::int64_t>(batch.samples.size()) == options_.batch_size;
+}
+
+void Training::StartWhole() {
+  if (!whole_step_ || !whole_step_->Fits(images_->height(), images_->width())) {
+    whole_step_.reset();  // its memory before that of the next
+    whole_step_ =
+        std::make_unique<WholeStep>(WholeStep::Parts{.model = model_,
+                                                     .optimizer = optimizer_,
+                                                     .average = average_ ? &*average_ : nullptr,
+                                                     .options = options_},
+                                    device_, images_->height(), images_->width());
+  }
+  whole_step_->Start(uploads_->Take(), {.learning_rate = learning_rate_,
+                                        .mix_share = MixShareNow(),
+                                        .loss_scale = scaler_.state().scale});
+}
+
+Status Training::FinishWhole(const Batch& batch, Clock::time_point start) {
+  const WholeStep::Outcome outcome = whole_step_->Finish();
+  const auto images = static_cast<double>(batch.samples.size());
+  const BatchSums sums{
+      .images = images, .loss = outcome.loss * images, .wrong = outcome.wrong, .unreadable = 0};
+  ROOST_TRY(AddSums(sums, batch));
+  ROOST_TRY(scaler_.Update(outcome.finite));
+  if (!outcome.finite) ++at_.sums.skipped_steps;
+  Report(sums, SecondsSince(start));
+  return {};
 }
 
 // Adds a batch of all processes to the epoch.
@@ -487,14 +490,6 @@ Error Training::NoNumber(const std::string& which) const {
               ", a warm-up, or a bound on the gradients' norm" +
               (options_.precision == Precision::kFp16 ? ", or the precision bf16." : "."),
           {}};
-}
-
-// The logits, in 32 bits whatever they were computed in.
-at::Tensor Training::Forward(const at::Tensor& images) const {
-  if (options_.precision == Precision::kFp32) return model_.Forward(images);
-  const AutocastScope autocast(images.device().type(), true,
-                               options_.precision == Precision::kBf16 ? at::kBFloat16 : at::kHalf);
-  return model_.Forward(images).to(at::kFloat);
 }
 
 Status Training::EndStep() {
