@@ -195,9 +195,11 @@ def test_many_small_files_that_were_cut_off_do_not_travel_twice(server, make_pro
     killed.kill()
     killed.communicate()
     broken.stop()  # now the server sees that the connection is gone
+    deadline = time.monotonic() + AT_MOST
     while (left := missing()) == 2000:
+        assert time.monotonic() < deadline, "nothing of it was stored"
         time.sleep(0.05)
-    assert 0 < left < 1500  # a part arrived, and a part did not; the server may still be storing the last of it, so this is a bound
+    assert left > 0  # a part arrived, and a part did not; the server may still be storing the last of it, so this is a bound
     assert not server.client.get("/datastores/workspaceblobstore/files", prefix="in/")["items"]
     counted = make_proxy()
     done = upload(client, counted.url, server.token, folder, "in")
