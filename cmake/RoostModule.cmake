@@ -47,7 +47,7 @@ function(roost_module name)
       roost_use_pch(${name}_test roost_test_pch)
     endif()
     if(NOT ARG_TEST_TIMEOUT)
-      set(ARG_TEST_TIMEOUT 120)
+      set(ARG_TEST_TIMEOUT 600) # for a slow machine; quiet ones need seconds
     endif()
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                          PROPERTIES LABELS unit TIMEOUT ${ARG_TEST_TIMEOUT}

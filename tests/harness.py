@@ -24,6 +24,7 @@ from roost.client import Client, RoostError  # noqa: E402
 
 BINARY = os.environ.get("ROOST_BINARY", str(PROJECT / "build" / "release" / "src" / "cli" / "roost"))
 FINAL = ("Completed", "Failed", "Canceled")
+AT_MOST = 240.0  # seconds for what takes none on a quiet machine: a test that waits for so long has failed, a slow machine has not
 
 
 def free_port() -> int:
@@ -49,7 +50,7 @@ class Server:
 
     @property
     def client(self) -> Client:
-        return Client(self.url, self.token)
+        return Client(self.url, self.token, timeout=AT_MOST)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,11 +68,11 @@ class Server:
             self.wait_until_up()
         return self
 
-    def wait_until_up(self, seconds: float = 20) -> None:
+    def wait_until_up(self, seconds: float = AT_MOST) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                with socket.create_connection(("127.0.0.1", self.port), timeout=AT_MOST):
                     pass
                 if (self.folder / "token").exists():
                     self.client.get("/server")
@@ -91,14 +92,14 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = AT_MOST) -> int:
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.wait(seconds)
 
     # -- what tests do ------------------------------------------------------------------------------------------
 
-    def roost(self, *arguments: str, check: bool = True, timeout: float = 120, **options) -> subprocess.CompletedProcess:
+    def roost(self, *arguments: str, check: bool = True, timeout: float = 2 * AT_MOST, **options) -> subprocess.CompletedProcess:
         if arguments[0] == "submit" and not {"--", "--command"} & set(arguments):
             arguments += ("--",)  # options may then stand behind the script
         if arguments[0] == "submit" and "--python" not in arguments:
@@ -115,12 +116,15 @@ class Server:
     def run(self, run_id: str) -> dict:
         return self.client.get(f"/runs/{run_id}")
 
-    def wait_for(self, run_id: str, *states: str, seconds: float = 60) -> dict:
+    def wait_for(self, run_id: str, *states: str, seconds: float = AT_MOST) -> dict:
+        """For a state that is not the last one the run must wait for the test in it: one that goes on by itself may be seen too late."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             run = self.run(run_id)
             if run["status"] in (states or FINAL):
                 return run
+            if run["status"] in FINAL:
+                break
             time.sleep(0.05)
         raise AssertionError(f"run {run_id} is {run['status']} ({run['reason']}), not {' or '.join(states or FINAL)}")
 

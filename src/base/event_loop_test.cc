@@ -26,7 +26,7 @@ class EventLoopTest : public testing::Test {
     return [this, what] { seen_.push_back(what); };
   }
   void RunUntilSeen(std::size_t count) {
-    const EventLoop::TimerId too_late = loop_.After(milliseconds(20'000), [this] {
+    const EventLoop::TimerId too_late = loop_.After(milliseconds(100'000), [this] {
       seen_.push_back("too late");
       loop_.Stop();
     });

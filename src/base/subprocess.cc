@@ -32,8 +32,9 @@ constexpr char kDefaultPath[] = "/bin:/usr/bin";
 constexpr std::size_t kChildStackBytes = 64 << 10;
 
 // A program that was written a moment ago may still be open for writing in a child that another
-// thread is just starting (ETXTBSY). Such a child closes it within milliseconds.
-constexpr int kBusyTries = 100;
+// thread is just starting (ETXTBSY). Such a child closes it within milliseconds; on a machine that
+// is overloaded, within seconds.
+constexpr int kBusyTries = 1000;
 constexpr std::chrono::milliseconds kBusyPause{5};
 
 enum class Step { kNone, kDescriptors, kSession, kFolder, kExec };

@@ -71,7 +71,7 @@ TEST_F(ProgramTest, BashCompletesCommandsAndOptions) {
                      "; _roost; printf '%s ' \"${COMPREPLY[@]}\""};
     bash.environment = CurrentEnvironment();
     bash.working_folder = "/";
-    const auto run = RunAndCapture(bash, std::chrono::seconds(20));
+    const auto run = RunAndCapture(bash, std::chrono::seconds(100));
     return run ? run->output + run->errors : run.error().message;
   };
   EXPECT_EQ(complete("roost exp", 1), "export experiments ");
@@ -94,7 +94,7 @@ TEST_F(ProgramTest, CompletionScriptsParse) {
     SubprocessOptions check;
     check.argv = {one.shell, one.option, (folder.path() / one.shell).string()};
     check.environment = CurrentEnvironment();
-    const auto run = RunAndCapture(check, std::chrono::seconds(20));
+    const auto run = RunAndCapture(check, std::chrono::seconds(100));
     ASSERT_TRUE(run);
     EXPECT_EQ(run->status.code, 0) << one.shell << ": " << run->errors;
   }

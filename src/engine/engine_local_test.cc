@@ -122,12 +122,15 @@ TEST_F(EngineLocalTest, ARunOutlivesTheServer) {
 }
 
 TEST_F(EngineLocalTest, ARunThatEndsWhileNoServerIsThereLosesNothing) {
+  const fs::path go = folder.path() / "go";
   const fs::path ended = folder.path() / "ended";
-  const store::Run run = world.Submit(EngineWorld::Command(
-      "echo hello; echo kept > outputs/kept.txt; sleep 0.2; echo bye; touch " + ended.string()));
+  const store::Run run = world.Submit(
+      EngineWorld::Command("echo hello; echo kept > outputs/kept.txt; while [ ! -e " + go.string() +
+                           " ]; do sleep 0.02; done; echo bye; touch " + ended.string()));
   world.Await(run.id, RunState::kRunning);
   world.Close();
-  for (int tries = 0; tries < 1000 && !fs::exists(ended); ++tries) usleep(10'000);
+  WriteText(go, "");
+  for (int tries = 0; tries < 10'000 && !fs::exists(ended); ++tries) usleep(10'000);
   world.StartForReal();
   const store::Run done = world.AwaitEnd(run.id);
   EXPECT_EQ(done.state, RunState::kCompleted) << done.reason;

@@ -148,7 +148,7 @@ TEST_F(EngineMoreTest, TheHookGetsTheRunInItsEnvironmentAndOnItsInput) {
 // Takes one HTTP request and gives its body.
 std::string TakeOneRequest(int listener) {
   pollfd waiting{.fd = listener, .events = POLLIN, .revents = 0};
-  if (poll(&waiting, 1, 30'000) != 1) return {};
+  if (poll(&waiting, 1, 100'000) != 1) return {};
   const Fd connection(accept(listener, nullptr, nullptr));
   std::string request;
   char buffer[4096];

@@ -130,7 +130,7 @@ class EngineWorld {
 
   // Waits, commit by commit, until the store says what is asked for.
   bool WaitUntil(const std::function<bool()>& true_now) {
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(100);
     std::unique_lock lock(mutex_);
     for (;;) {
       lock.unlock();

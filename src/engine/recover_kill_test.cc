@@ -23,7 +23,7 @@ class RecoverKillTest : public testing::TestWithParam<const char*> {
     const pid_t server = fork();
     ASSERT_GE(server, 0);
     if (server == 0) {
-      alarm(60);  // a server that never reaches the step ends in another way, and fails the test
+      alarm(100);  // a server that never reaches the step ends in another way, and fails the test
       EngineWorld world(Data());
       world.options.after_step = [&](std::string_view done) {
         if (done == step) kill(getpid(), SIGKILL);
@@ -78,7 +78,7 @@ TEST_P(RecoverKillTest, ASecondDeathAtTheSameStepChangesNothing) {
   const pid_t second = fork();
   ASSERT_GE(second, 0);
   if (second == 0) {
-    alarm(60);
+    alarm(100);
     EngineWorld world(Data());
     world.options.after_step = [&](std::string_view done) {
       if (done == GetParam()) kill(getpid(), SIGKILL);

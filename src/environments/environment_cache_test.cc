@@ -104,9 +104,7 @@ TEST_F(EnvironmentCacheTest, ALongSilenceIsInTheLogAndNotInTheError) {
   cache_ = std::make_unique<EnvironmentCache>(tools_.Settings(), impatient, clock_);
   tools_.Set("hold");
   Asked asked(*cache_, tiny_, Log("run.txt"));
-  WaitUntil([&] {
-    return Text(Log("run.txt")).find("installing\n  ... 0 s so far\n") != std::string::npos;
-  });
+  WaitUntil([&] { return Text(Log("run.txt")).find("installing\n  ... ") != std::string::npos; });
   tools_.Set("fail");
   tools_.Unset("hold");
   const auto failed = asked.Get();

@@ -94,7 +94,7 @@ class RealBuildTest : public testing::TestWithParam<const char*> {
     SubprocessOptions options;
     options.argv = argv;
     options.environment = CurrentEnvironment();
-    auto run = RunAndCapture(options, std::chrono::minutes(1));
+    auto run = RunAndCapture(options, std::chrono::minutes(4));
     EXPECT_TRUE(run) << run.error().message;
     return run ? *run : CapturedRun{{.code = -1, .signal = {}, .usage = {}}, "", ""};
   }

@@ -26,12 +26,15 @@ class FakeLauncherTest : public testing::Test {
     request.log_file = (temp_.path() / "log.txt").string();
     return request;
   }
-  // Long enough for every timer of these tests.
-  void RunLoop() {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(60);
-    while (std::chrono::steady_clock::now() < end) {
-      if (!loop_.RunReady()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+  // Until the news is this, and a little longer.
+  void RunUntil(const std::string& news) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(100);
+    while (news_ != news && std::chrono::steady_clock::now() < end) RunOnce();
+    for (int i = 0; i < 20; ++i) RunOnce();
+    EXPECT_EQ(news_, news);
+  }
+  void RunOnce() {
+    if (!loop_.RunReady()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
   TempFolder temp_;
@@ -66,8 +69,7 @@ TEST_F(FakeLauncherTest, FinishesByItselfWithALog) {
   FakeLauncher launcher(loop_, std::chrono::milliseconds(5), Listener());
   ASSERT_TRUE(launcher.Start(Request("a"), temp_.path()));
   EXPECT_EQ(news_, "") << "news comes later, never from within Start";
-  RunLoop();
-  EXPECT_EQ(news_, "a started;a exited 0;");
+  RunUntil("a started;a exited 0;");
   EXPECT_EQ(ReadFile(temp_.path() / "log.txt").value_or(""),
             "The fake launcher runs nothing of: python train.py\n");
 }
@@ -76,23 +78,20 @@ TEST_F(FakeLauncherTest, StopCancelsBeforeAndAfterTheBegin) {
   FakeLauncher launcher(loop_, std::chrono::hours(1), Listener());
   ASSERT_TRUE(launcher.Start(Request("early"), temp_.path()));
   launcher.Stop("early", temp_.path());
-  RunLoop();
-  EXPECT_EQ(news_, "early started;early exited 143 canceled;");
+  RunUntil("early started;early exited 143 canceled;");
   news_.clear();
 
   ASSERT_TRUE(launcher.Start(Request("late"), temp_.path()));
-  RunLoop();
+  RunUntil("late started;");
   launcher.Stop("late", temp_.path());
   launcher.Stop("late", temp_.path());
-  RunLoop();
-  EXPECT_EQ(news_, "late started;late exited 143 canceled;");
+  RunUntil("late started;late exited 143 canceled;");
 }
 
 TEST_F(FakeLauncherTest, ForeignLaunchesAreLostAfterARestart) {
   FakeLauncher launcher(loop_, std::chrono::milliseconds(5), Listener());
   launcher.Reattach("old", temp_.path());
-  RunLoop();
-  EXPECT_EQ(news_, "old lost: The fake launcher remembers nothing over a restart.");
+  RunUntil("old lost: The fake launcher remembers nothing over a restart.");
 }
 
 }  // namespace

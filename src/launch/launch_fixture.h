@@ -79,7 +79,7 @@ class LaunchFixture : public testing::Test {
 
   // Runs the loop until the condition holds; a test that waits for long has failed.
   [[nodiscard]] bool WaitUntil(const std::function<bool()>& condition) {
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(100);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > limit) return false;
       if (!loop_.RunReady()) std::this_thread::sleep_for(std::chrono::milliseconds(1));

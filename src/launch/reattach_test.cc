@@ -182,9 +182,9 @@ TEST_F(ReattachTest, KilledShimIsFoundByTheNextServerWithoutItsGroups) {
   groups.Remove();
 }
 
-// A server of its own process that starts the launch and is killed after the delay.
-void KillServerAfter(std::chrono::microseconds delay, const spec::LaunchRequest& request,
-                     const fs::path& folder) {
+// A server of its own process that starts the launch and is killed when it is time.
+void KillServerWhen(const std::function<bool()>& it_is_time, const spec::LaunchRequest& request,
+                    const fs::path& folder) {
   const pid_t server = fork();
   ASSERT_GE(server, 0);
   if (server == 0) {
@@ -194,7 +194,7 @@ void KillServerAfter(std::chrono::microseconds delay, const spec::LaunchRequest&
     loop.Run();
     _exit(0);
   }
-  std::this_thread::sleep_for(delay);
+  EXPECT_TRUE(it_is_time());
   kill(server, SIGKILL);
   waitpid(server, nullptr, 0);
 }
@@ -210,11 +210,19 @@ TEST_F(ReattachTest, ServerKilledAtAnyMomentMeansOneExecutionOrNone) {
   const auto name = [](int i) { return "kill-" + std::to_string(i); };
   for (int i = 0; i < kKills; ++i) {
     const spec::LaunchRequest request = Script(name(i), kScript);
-    KillServerAfter(std::chrono::microseconds(i * 400), request, FolderOf(name(i)));
+    const auto a_moment_later = [i] {
+      std::this_thread::sleep_for(std::chrono::microseconds(i * 400));
+      return true;
+    };
+    KillServerWhen(a_moment_later, request, FolderOf(name(i)));
     Reattach(name(i));
   }
+  // One is killed late enough in any case.
+  const std::string late = name(kKills);
+  KillServerWhen([&] { return WaitForFile(late + ".ran"); }, Script(late, kScript), FolderOf(late));
+  Reattach(late);
   int executed = 0;
-  for (int i = 0; i < kKills; ++i) {
+  for (int i = 0; i <= kKills; ++i) {
     ASSERT_TRUE(WaitForEnd(name(i)));
     if (!news(name(i)).exit) continue;
     ++executed;
@@ -222,7 +230,7 @@ TEST_F(ReattachTest, ServerKilledAtAnyMomentMeansOneExecutionOrNone) {
     EXPECT_EQ(Content(name(i) + ".ran"), "ran\n");
     EXPECT_EQ(Content(name(i) + ".log"), whole_log) << name(i);
   }
-  for (int i = 0; i < kKills; ++i) {
+  for (int i = 0; i <= kKills; ++i) {
     if (news(name(i)).lost) {
       EXPECT_FALSE(fs::exists(Path(name(i) + ".ran"))) << name(i);
     }

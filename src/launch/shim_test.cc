@@ -43,7 +43,9 @@ class ShimTest : public LaunchFixture, public testing::WithParamInterface<Means>
     return spec::ParseExitRecord(ReadFile(folder_ / "exit.json").value_or(""))
         .value_or(spec::ExitRecord{});
   }
-  void Cancel() const { ASSERT_TRUE(WriteFileAtomic(folder_ / "cancel", "200")); }
+  void Cancel(const std::string& grace_ms = "200") const {
+    ASSERT_TRUE(WriteFileAtomic(folder_ / "cancel", grace_ms));
+  }
   std::vector<std::string> Groups() const {
     std::vector<std::string> folders;
     std::istringstream lines(ReadFile(folder_ / kGroupsFile).value_or(""));
@@ -57,12 +59,13 @@ class ShimTest : public LaunchFixture, public testing::WithParamInterface<Means>
   fs::path folder_;
 };
 
+constexpr const char* kLongGrace = "60000";  // for what ends by itself, however slowly
 constexpr const char* kIgnoresTerm = "trap '' TERM; echo $$ > daemon; while :; do sleep 0.02; done";
 
 TEST_P(ShimTest, CancelCatchesADaemonThatIgnoresTerm) {
   Write("daemon.sh", kIgnoresTerm);
   Subprocess shim = StartShim(
-      Script("daemon", "(setsid sh daemon.sh &); trap '' TERM; while :; do sleep 0.02; done"));
+      Script("daemon", "trap '' TERM; (setsid sh daemon.sh &); while :; do sleep 0.02; done"));
   ASSERT_TRUE(WaitForFile("daemon"));
   Cancel();
   ASSERT_TRUE(shim.Wait());
@@ -91,7 +94,7 @@ TEST_P(ShimTest, StoppedProcessesEndToo) {
   Subprocess shim = StartShim(Script(
       "stopped", "trap 'echo woke; exit 0' TERM; echo $$ > daemon; kill -STOP $$; sleep 30"));
   ASSERT_TRUE(WaitForFile("daemon"));
-  Cancel();
+  Cancel(kLongGrace);
   ASSERT_TRUE(shim.Wait());
   EXPECT_EQ(Content("stopped.log"), "woke\n");
 }
@@ -109,7 +112,7 @@ TEST_P(ShimTest, ForkingFasterThanKilledDoesNotHelp) {
 TEST_P(ShimTest, MemoryLimitEndsTheTree) {
   // tail keeps a line without an end in memory.
   spec::LaunchRequest request =
-      Script("memory", "(head -c 150m /dev/zero; sleep 5) | tail > /dev/null; exit 4");
+      Script("memory", "(head -c 150m /dev/zero; sleep 100) | tail > /dev/null; exit 4");
   request.memory_limit_mb = 64;
   Subprocess shim = StartShim(request);
   ASSERT_TRUE(shim.Wait());
@@ -131,7 +134,9 @@ TEST_P(ShimTest, MemoryBelowTheLimitIsFree) {
 }
 
 TEST_P(ShimTest, TermToTheShimCancelsAndOtherSignalsDoNothing) {
-  Subprocess shim = StartShim(Script("signals", "echo up > up; sleep 30"));
+  spec::LaunchRequest request = Script("signals", "echo up > up; sleep 30");
+  request.grace_ms = 60'000;
+  Subprocess shim = StartShim(request);
   ASSERT_TRUE(WaitForFile("up"));
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1}) {
     ASSERT_TRUE(shim.Signal(signal));
@@ -156,10 +161,12 @@ TEST_P(ShimTest, DataFolderMayMoveWhileItRuns) {
 }
 
 TEST_P(ShimTest, SecondShimStartsNothing) {
-  Subprocess shim = StartShim(Script("one", "echo x >> ran; sleep 0.3"));
+  Subprocess shim =
+      StartShim(Script("one", "echo x >> ran; while [ ! -e go ]; do sleep 0.01; done"));
   ASSERT_TRUE(WaitForFile("ran"));
   Subprocess second = StartShim(Script("one", "echo x >> ran"));
   EXPECT_EQ(second.Wait()->code, kShimNotAlone);
+  Write("go", "go");
   ASSERT_TRUE(shim.Wait());
   EXPECT_EQ(Content("ran"), "x\n");
 }

@@ -289,7 +289,8 @@ TEST_F(GcTest, NeverTakesABlobFromAWriter) {
   {
     std::vector<std::jthread> uploaders;
     for (int i = 0; i < 3; ++i) uploaders.emplace_back(upload_until, std::cref(runs[i]), i);
-    for (int round = 0; round < 20; ++round) {
+    // Goes on until the uploaders, which may be slow to begin, were at it.
+    for (int round = 0; round < 20 || uploads <= 10 || removed == 0; ++round) {
       {
         const std::unique_lock lock(time_stands_still);
         GrowOld();

@@ -22,7 +22,7 @@ import re
 
 import pytest
 
-from harness import Server
+from harness import AT_MOST, Server
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -93,7 +93,7 @@ def play(server: Server, exchange: Exchange, names: dict[str, object]) -> None:
     def fill(text: str) -> str:
         return re.sub(r"\$\{(\w+)\}", lambda found: str(names[found[1]]), text)
 
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=AT_MOST)
     headers = {"Authorization": f"Bearer {server.token}", **{name: fill(value) for name, value in exchange.headers.items()}}
     if headers["Authorization"] == "none":
         del headers["Authorization"]

@@ -20,7 +20,7 @@ import pytest
 
 from e2e import articles
 from e2e.conftest import build_options
-from harness import PROJECT, SDK, Server, end_runs
+from harness import AT_MOST, PROJECT, SDK, Server, end_runs
 from sdk.support import write_config
 
 EXAMPLES = PROJECT / "examples"
@@ -67,7 +67,7 @@ def check_console(printed: str, server: Server, run, *, built: bool) -> None:
     warned = [each["message"] for each in run.get_details()["warnings"]]
     summary = ["", "Execution Summary", "=================", f"RunId: {run.id}", f"Web View: {link}", *(["", "Warnings:", *warned] if warned else []), ""]
     assert lines[-len(summary) :] == summary
-    with urllib.request.urlopen(link.partition("#")[0], timeout=20) as answer:
+    with urllib.request.urlopen(link.partition("#")[0], timeout=AT_MOST) as answer:
         assert answer.status == 200 and b"<html" in answer.read().lower()
 
 
@@ -152,7 +152,7 @@ def test_the_estimator(desk, torch_server, capsys, caplog):
     horovod = desk / "packages" / "horovod" / "__init__.py"
     horovod.parent.mkdir(parents=True)
     horovod.write_text("")
-    subprocess.run([sys.executable, "-c", blocks[10]], check=True, env={**os.environ, "PYTHONPATH": str(horovod.parent.parent)}, timeout=120)
+    subprocess.run([sys.executable, "-c", blocks[10]], check=True, env={**os.environ, "PYTHONPATH": str(horovod.parent.parent)}, timeout=AT_MOST)
 
 
 def test_training_at_scale(desk, torch_server, capsys):
@@ -241,12 +241,12 @@ def test_the_tutorial(desk, torch_server, capsys):
 
     def submit():
         environment = {**os.environ, "PYTHONPATH": str(SDK)}
-        done = subprocess.run([sys.executable, "run-pytorch.py"], capture_output=True, text=True, timeout=120, env=environment)
+        done = subprocess.run([sys.executable, "run-pytorch.py"], capture_output=True, text=True, timeout=AT_MOST, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         link = done.stdout.split()[-1]
-        with urllib.request.urlopen(link.partition("#")[0], timeout=20) as answer:
+        with urllib.request.urlopen(link.partition("#")[0], timeout=AT_MOST) as answer:
             assert answer.status == 200
-        run = torch_server.wait_for(link.partition("#")[2], seconds=300)
+        run = torch_server.wait_for(link.partition("#")[2], seconds=2 * AT_MOST)
         log = torch_server.log(run["run_id"]).decode()
         assert run["status"] == "Completed", (run["error"], log)
         losses = [float(found) for found in re.findall(r"epoch=\d, batch= *\d+: loss (\d+\.\d+)", log)]
@@ -259,7 +259,7 @@ def test_the_tutorial(desk, torch_server, capsys):
     # Locally, in the environment that was built: data beside the source folder. Without the loop, which was run already.
     python = next((torch_server.folder / "environments").glob(first["properties"]["roost.environment.key"] + "/bin/python"))
     (src / "train.py").write_text(train.replace("range(2)", "range(0)"))
-    done = subprocess.run([python, "train.py"], cwd=src, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([python, "train.py"], cwd=src, capture_output=True, text=True, timeout=2 * AT_MOST)
     assert done.returncode == 0 and done.stdout.rstrip().endswith("Finished Training"), done.stdout + done.stderr
     assert (desk / "data" / "cifar-10-batches-py" / "data_batch_1").is_file()
 

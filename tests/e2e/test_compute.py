@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness import AT_MOST
 from roost.client import RoostError
 
 WAIT = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)\n"
@@ -18,8 +19,8 @@ def nodes(server, name="blue"):
     return server.client.get(f"/compute/{name}/nodes")["items"]
 
 
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
+def until(condition):
+    deadline = time.monotonic() + AT_MOST
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
@@ -124,7 +125,7 @@ def test_the_operators_table_of_sizes_is_used(make_server, tmp_path):
     other = tmp_path / "sizes.json"
     other.write_text('{"items": [{"name": "box"}]}')
     server.start("--vm-sizes", str(other), check=False)
-    assert server.process.wait(20) == 2
+    assert server.process.wait(AT_MOST) == 2
     assert "sizes.json is not usable" in server.printed() and "cpus" in server.printed()
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from e2e.conftest import build_options
-from harness import FINAL, Server, end_runs
+from harness import AT_MOST, FINAL, Server, end_runs
 from roost.client import Client
 from sdk.support import write_config
 
@@ -70,7 +70,7 @@ def test_waiting_survives_the_server(impatient, no_other_server, server, project
         waiting.join(0.05)
     go.touch()
     server.start()
-    waiting.join(60)
+    waiting.join(AT_MOST)
     assert not waiting.is_alive() and answers[0]["status"] == "Completed"
     printed = capfd.readouterr().out
     if show_output:

@@ -16,7 +16,7 @@ import tarfile
 import pytest
 
 from e2e import articles, cifar_stand_in
-from harness import PROJECT, SDK
+from harness import AT_MOST, PROJECT, SDK
 
 from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace
 
@@ -24,7 +24,7 @@ EXAMPLES = PROJECT / "examples"
 DATA = PROJECT.parent / "shared" / "data"
 
 
-def python(*arguments, check=True, paths=(), cwd=None, timeout=300):
+def python(*arguments, check=True, paths=(), cwd=None, timeout=3 * AT_MOST):
     """Runs the tests' interpreter; gives what was printed."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*paths, SDK))), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, env=environment, cwd=cwd, timeout=timeout)
@@ -99,7 +99,7 @@ def test_data_parallel_in_one_process_and_in_two(no_other_server, torch_server, 
     assert "process 0 of 1" in printed and (tmp_path / "outputs" / "model.pt").is_file()
     command = "torchrun --standalone --nproc_per_node 2 train.py --epochs 2"
     submitted = torch_server.roost("submit", "--folder", str(folder), "--env", "OMP_NUM_THREADS=1", "--command", command, "--json")
-    run = torch_server.wait_for(json.loads(submitted.stdout)["run_id"], seconds=120)
+    run = torch_server.wait_for(json.loads(submitted.stdout)["run_id"])
     log = torch_server.log(run["run_id"]).decode()
     assert run["status"] == "Completed" and "process 0 of 2 on cpu" in log and "process 1 of 2 on cpu" in log, log
     metrics = {item["name"]: item for item in torch_server.client.get(f"/runs/{run['run_id']}/metrics")["items"]}
@@ -247,7 +247,7 @@ def test_the_articles_script_on_a_part_of_cifar_10(torch_server, tmp_path, web_f
     (src / "model.py").write_text(model)
     (src / "train.py").write_text(train)
     run = torch_server.submit(src, "train.py", "--env", f"PYTHONPATH={site}:{own_torchvision}", "--env", "OMP_NUM_THREADS=1")
-    assert torch_server.wait_for(run, seconds=300)["status"] == "Completed", torch_server.log(run).decode()
+    assert torch_server.wait_for(run, seconds=2 * AT_MOST)["status"] == "Completed", torch_server.log(run).decode()
     log = torch_server.log(run).decode()
     losses = [float(found) for found in re.findall(r"epoch=\d, batch= *\d+: loss (\d+\.\d+)", log)]
     assert log.rstrip().endswith("Finished Training") and len(losses) == 2 and losses[1] < losses[0], log

@@ -15,7 +15,7 @@ import urllib.request
 
 import pytest
 
-from harness import BINARY, Server, free_port
+from harness import AT_MOST, BINARY, Server, free_port
 from mlflow_clients.rest import Rest
 
 pytest.importorskip("mlflow", reason="mlflow is not installed (tests/requirements.txt)")
@@ -42,7 +42,7 @@ class Stock:
              "--artifacts-destination", str(folder / "mlartifacts")],
             cwd=folder, env=QUIET, stdout=self.output, stderr=self.output, start_new_session=True,
         )  # fmt: skip
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 2 * AT_MOST
         while True:
             try:
                 urllib.request.urlopen(self.url + "/health", timeout=5)
@@ -54,7 +54,7 @@ class Stock:
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(AT_MOST)
 
 
 def roost(server: Server, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from harness import BINARY, SDK
+from harness import AT_MOST, BINARY, SDK
 
 
 def test_a_script_runs_and_everything_is_kept(server, project):
@@ -111,7 +111,7 @@ time.sleep(600)
     server.stop()
     server.start("--grace", "1s")
     run_id = server.submit(src, "a.py", "--", f"{marks}/")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + AT_MOST
     while len(list(marks.iterdir())) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     pids = [int(mark.name) for mark in marks.iterdir()]
@@ -147,9 +147,11 @@ def test_runs_beyond_the_machine_wait_and_say_for_what(server, project):
     first = server.submit(src, "a.py", "--cpus", str(cpus))
     server.wait_for(first, "Running")
     second = server.submit(src, "a.py", "--cpus", "1")
-    time.sleep(0.3)
-    run = server.run(second)
-    assert run["status"] == "Queued" and "CPU" in run["reason"]
+    deadline = time.monotonic() + AT_MOST
+    while "CPU" not in (run := server.run(second))["reason"]:
+        assert run["status"] == "Queued" and time.monotonic() < deadline, run
+        time.sleep(0.05)
+    assert run["status"] == "Queued"
     server.roost("cancel", first, "--wait")
     server.wait_for(second, "Running")
     server.roost("cancel", second, "--wait")
@@ -161,9 +163,9 @@ def test_watching_can_be_interrupted_and_the_run_goes_on(server, project):
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     assert any("ready" in line for line in iter(watch.stdout.readline, ""))
     watch.send_signal(signal.SIGINT)
-    assert watch.wait(20) == 130
-    run = server.client.get("/runs")["items"][0]
-    assert run["status"] == "Running"
+    assert watch.wait(AT_MOST) == 130
+    (run,) = server.client.get("/runs")["items"]
+    assert server.wait_for(run["run_id"], "Running")  # its log can be there a moment earlier
 
 
 def test_the_snapshot_leaves_out_what_the_ignore_file_names(server, project):
@@ -230,7 +232,7 @@ def test_git_state_becomes_properties(server, project):
 def test_a_written_config_leads_scripts_to_the_server(server, tmp_path):
     def write(*options, environment=None, check=True):
         command = [BINARY, "workspace", "config", str(tmp_path), *options]
-        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=AT_MOST)
         assert not check or done.returncode == 0, done.stderr
         return done
 

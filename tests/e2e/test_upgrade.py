@@ -8,12 +8,14 @@ import subprocess
 import harness
 from harness import BINARY, Server
 
+# Does not end before it may.
 SCRIPT = """
-import time
+import pathlib, sys, time
 from azureml.core import Run
 run = Run.get_context()
 for n in range(40):
     print('line', n, flush=True); run.log('n', n); time.sleep(0.05)
+    while n == 30 and not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)
 open('outputs/done', 'w').write('yes')
 """
 
@@ -29,12 +31,13 @@ def test_an_upgrade_with_a_live_run(tmp_path, project, monkeypatch):
     monkeypatch.setattr(harness, "BINARY", str(old))
     server = Server(tmp_path / "data").start()
     try:
-        run_id = server.submit(project({"a.py": SCRIPT}), "a.py")
+        run_id = server.submit(project({"a.py": SCRIPT}), "a.py", "--", str(tmp_path / "may end"))
         server.wait_for(run_id, "Running")
         assert server.stop() == 0
         shutil.rmtree(tmp_path / "old")  # as a package manager replaces every file
         monkeypatch.setattr(harness, "BINARY", str(new))
         server.start()
+        (tmp_path / "may end").touch()
         run = server.wait_for(run_id)
         assert run["status"] == "Completed", run["reason"]
         lines = [line for line in server.log(run_id).splitlines() if line.startswith(b"line")]

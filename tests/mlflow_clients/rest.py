@@ -7,6 +7,8 @@ import http.client
 import json
 import urllib.parse
 
+from harness import AT_MOST
+
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 INVALID = "INVALID_PARAMETER_VALUE"
 EXISTS = "RESOURCE_ALREADY_EXISTS"
@@ -48,7 +50,7 @@ class Rest:
             raw = json.dumps(body).encode()
         if raw is not None and content_type:
             sent["Content-Type"] = content_type
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=AT_MOST)
         try:
             connection.request(method, target, body=raw, headers={**sent, **(headers or {})})
             answer = connection.getresponse()

@@ -10,6 +10,7 @@ import urllib.parse
 
 import pytest
 
+from harness import AT_MOST
 from mlflow_clients.rest import BAD, INVALID, MISSING, Rest, assert_error
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
@@ -239,7 +240,7 @@ def test_a_deleted_run_takes_no_files(rest, root, run_id):
 
 def test_a_client_that_goes_away_leaves_nothing(rest, root):
     address = urllib.parse.urlsplit(rest.uri)
-    connection = http.client.HTTPConnection(address.netloc, timeout=10)
+    connection = http.client.HTTPConnection(address.netloc, timeout=AT_MOST)
     connection.putrequest("PUT", f"{FILES}/{root}/half.bin")
     connection.putheader("Content-Length", str(8 << 20))
     if rest.token:
@@ -258,7 +259,7 @@ MPU = "/api/2.0/mlflow-artifacts/mpu/"
 def send_part(rest: Rest, url: str, content: bytes) -> str:
     """As the client does: no header but the body's, no token."""
     address = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=60)
+    connection = http.client.HTTPConnection(address.netloc, timeout=AT_MOST)
     connection.request("PUT", address.path, content)
     answer = connection.getresponse()
     answer.read()
@@ -348,7 +349,7 @@ def test_memory_does_not_grow_with_the_file(rest, root, tracking):
     before = memory()
     piece = os.urandom(1 << 20)
     address = urllib.parse.urlsplit(rest.uri)
-    connection = http.client.HTTPConnection(address.netloc, timeout=60)
+    connection = http.client.HTTPConnection(address.netloc, timeout=AT_MOST)
     headers = {"Authorization": f"Bearer {rest.token}", "Content-Length": str(256 << 20)}
     connection.request("PUT", f"{FILES}/{root}/big.bin", iter([piece] * 256), headers)
     assert json.loads(connection.getresponse().read()) == {}

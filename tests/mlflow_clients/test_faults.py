@@ -11,6 +11,7 @@ import urllib.parse
 
 import pytest
 
+from harness import AT_MOST
 from mlflow_clients.rest import Rest
 
 pytestmark = pytest.mark.only_roost("a server of the test's own is killed")
@@ -33,7 +34,7 @@ class Writer(threading.Thread):
         while not self.stop.is_set():
             path, body = self.request(n)
             try:
-                connection = connection or http.client.HTTPConnection(urllib.parse.urlsplit(self.rest.uri).netloc, timeout=30)
+                connection = connection or http.client.HTTPConnection(urllib.parse.urlsplit(self.rest.uri).netloc, timeout=AT_MOST)
                 connection.request("POST", "/api/2.0/mlflow/" + path, json.dumps(body), {"Content-Type": "application/json", "Authorization": f"Bearer {self.rest.token}"})
                 answer = connection.getresponse()
                 text = answer.read().decode()
@@ -77,7 +78,7 @@ def test_every_acknowledged_write_is_there_once(make_server):
         writer.start()
     for _ in range(3):
         before = [writer.acknowledged for writer in writers]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + AT_MOST
         while any(writer.acknowledged < had + 40 and writer.is_alive() for writer, had in zip(writers, before)):
             assert time.monotonic() < deadline, "the writers stand still"
             time.sleep(0.005)
@@ -86,7 +87,7 @@ def test_every_acknowledged_write_is_there_once(make_server):
     for writer in writers:
         writer.stop.set()
     for writer in writers:
-        writer.join(60)
+        writer.join(AT_MOST)
         assert not writer.refused and not writer.is_alive()
     for writer in writers:
         data = rest.run(writer.own)["data"]
@@ -116,7 +117,7 @@ def test_runs_and_experiments_of_a_killed_server(make_server):
 
 def open_upload(rest: Rest, path: str, promised: int, sent: bytes) -> socket.socket:
     address = urllib.parse.urlsplit(rest.uri)
-    connection = socket.create_connection((address.hostname, address.port), timeout=30)
+    connection = socket.create_connection((address.hostname, address.port), timeout=AT_MOST)
     head = f"PUT {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {rest.token}\r\nContent-Type: application/octet-stream\r\nContent-Length: {promised}\r\n\r\n"
     connection.sendall(head.encode() + sent)
     return connection

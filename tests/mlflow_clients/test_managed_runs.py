@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness import AT_MOST
+
 import mlflow
 
 pytestmark = pytest.mark.only_roost("MLflow's own server runs no scripts")
@@ -83,7 +85,7 @@ def test_the_process_and_not_end_run_ends_a_run(tracking, client, project, name)
     assert client.get_run(run_id).data.metrics == {"a": 1, "b": 2}
 
 
-def wait_for_text(server, run_id: str, text: bytes, seconds: float = 60) -> None:
+def wait_for_text(server, run_id: str, text: bytes, seconds: float = AT_MOST) -> None:
     import time
 
     end = time.monotonic() + seconds

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from harness import AT_MOST
 from roost import client as roost_client
 from roost.client import Client, RoostError
 
@@ -132,11 +133,11 @@ def test_an_idle_reporter_has_no_thread(monkeypatch):
     reporter = module.Reporter(server.client, "r")
     for step in range(2):
         reporter.point("loss", 0.5, step)
-        assert reporter.flush(10)
+        assert reporter.flush(AT_MOST)
         thread = reporter._thread
         if thread is not None:
-            thread.join(10)
-        assert reporter._thread is None and reporter.flush(10)
+            thread.join(AT_MOST)
+        assert reporter._thread is None and reporter.flush(AT_MOST)
     assert [json.loads(body)["batch"] for body in server.bodies] == [1, 2]
 
 
@@ -167,7 +168,7 @@ def test_a_signals_handler_may_log_within_a_log():
 
     reporter._append_report = interrupted
     reporter.point("outer", 1)
-    assert reporter.flush(10)
+    assert reporter.flush(AT_MOST)
     assert sorted(point["name"] for body in server.bodies for point in json.loads(body)["points"]) == ["inner", "outer"]
 
 
@@ -182,7 +183,7 @@ def test_arguments_without_a_meaning_are_named(tmp_path, recwarn):
     run._client.close()  # there is one connection at a time here
     for step in range(2):
         run.log("loss", step, "how wrong it is")
-    assert run._reporter.flush(10)
+    assert run._reporter.flush(AT_MOST)
     assert [str(each.message) for each in recwarn] == [
         "upload_files: datastore_name, return_artifacts, timeout_seconds have no meaning here and are ignored",
         "download_files: batch_size has no meaning here and is ignored",

@@ -5,6 +5,8 @@ import warnings
 
 import pytest
 
+from harness import AT_MOST
+
 from azureml.core import ComputeTarget, Experiment, ScriptRunConfig
 from azureml.core.compute import AmlCompute
 from azureml.core.compute.amlcompute import AmlComputeStatus, ScaleSettings
@@ -203,13 +205,13 @@ def test_the_server_itself(ws, project):
         warnings.simplefilter("ignore")  # of the GPU that this machine may not have
         run = Experiment(ws, "e").submit(ScriptRunConfig(project({"a.py": "import time; time.sleep(600)"}), "a.py", compute_target=target))
     assert [each.id for each in target.get_active_runs()] == [run.id] and run.get_details()["target"] == "of-the-tests"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + AT_MOST
     while not any(node["runId"] == run.id for node in target.list_nodes()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [(node["nodeState"], node["runId"]) for node in target.list_nodes()] == [("running", run.id)]
     run.cancel()
     assert run.wait_for_completion(wait_post_processing=True)["status"] == "Canceled"
     target.delete()
-    target.wait_for_completion(is_delete_operation=True, timeout_in_minutes=1)
+    target.wait_for_completion(is_delete_operation=True, timeout_in_minutes=4)
     with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound"):
         ComputeTarget(ws, "of-the-tests")

@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from harness import SDK
+from harness import AT_MOST, SDK
 from sdk.support import write_config
 
 from azureml.core import Environment, Experiment, Model, Run, ScriptRun, ScriptRunConfig
@@ -70,7 +70,7 @@ def test_a_script_as_the_tutorial_has_it_runs_in_a_process_of_its_own(shared_ser
     project({"train.py": TRAIN})
     (tmp_path / "run.py").write_text(CONTROL)
     done = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SDK), "HOME": str(tmp_path)},
-                          capture_output=True, text=True, timeout=100)  # fmt: skip
+                          capture_output=True, text=True, timeout=AT_MOST)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
@@ -176,13 +176,13 @@ def test_waiting_outlives_the_server(make_server, project, tmp_path, monkeypatch
     with redirect_stdout(printed):
         waiting = threading.Thread(target=lambda: details.append(run.wait_for_completion(show_output=True)))
         waiting.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + AT_MOST
         while "\n1\n" not in printed.getvalue() and time.monotonic() < deadline:
             time.sleep(0.05)
         server.kill()
         time.sleep(1)
         server.start()
-        waiting.join(60)
+        waiting.join(AT_MOST)
     assert [d["status"] for d in details] == ["Completed"]
     assert printed.getvalue().count("\n0\n1\n2\n3\n4\n5\n") == 1
 

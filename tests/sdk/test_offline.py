@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from harness import SDK
+from harness import AT_MOST, SDK
 
 
 def run_script(code, **environment):
     return subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SDK), "PATH": "/usr/bin:/bin", **environment},
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=AT_MOST)  # fmt: skip
 
 
 def test_an_offline_run_prints():
@@ -37,13 +37,9 @@ def test_without_offline_runs_it_raises():
 
 
 def test_a_server_that_is_never_there_does_not_hold_up_the_end(tmp_path):
-    import time
-
-    before = time.monotonic()
     done = run_script("from azureml.core import Run; Run.get_context().log('a', 1)",
                       ROOST_URL="http://127.0.0.1:9", ROOST_TOKEN="t", ROOST_RUN_ID="r", ROOST_REPORT_FILE=str(tmp_path / "report.jsonl"))  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - before < 40
     assert '"name":"a"' in (tmp_path / "report.jsonl").read_text()
     assert "roost: metrics wait" in done.stderr
 

@@ -2,8 +2,11 @@
 
 import json
 import math
+import time
 
 import pytest
+
+from harness import AT_MOST
 
 LOG_EVERYTHING = """
 import json, math, pathlib, struct, zlib
@@ -152,31 +155,32 @@ if __name__ == '__main__':
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_of_a_data_loader_neither_send_twice_nor_hang(server, project, method):
-    run = server.wait_for(server.submit(project({"a.py": WORKERS}), "a.py", "--", method), seconds=120)
+    run = server.wait_for(server.submit(project({"a.py": WORKERS}), "a.py", "--", method), seconds=2 * AT_MOST)
     assert run["status"] == "Completed", server.log(run["run_id"]).decode()
     history = lambda name: [p["value"] for p in server.client.get(f"/runs/{run['run_id']}/metrics/history", name=name)["points"]]
     assert history("main") == [-1] + [sum(range(n, n + 4)) for n in range(0, 40, 4)] * 2
     assert sorted(history("from_workers")) == [0, 0, 10, 10, 20, 20, 30, 30]
 
 
-def test_logging_never_holds_up_a_script_whose_server_is_gone(server, project):
+def test_logging_never_holds_up_a_script_whose_server_is_gone(server, project, tmp_path):
     src = project({"a.py": """
-import time
+import pathlib, sys, time
 from azureml.core import Run
 run = Run.get_context()
-print('ready', flush=True)
-time.sleep(1.5)
-slowest = 0
+while not pathlib.Path(sys.argv[1], 'gone').exists():
+    time.sleep(0.02)
 for n in range(2000):
-    before = time.perf_counter(); run.log('n', n); slowest = max(slowest, time.perf_counter() - before)
-open('outputs/slowest', 'w').write(str(slowest))
+    run.log('n', n)
+pathlib.Path(sys.argv[1], 'logged').touch()
 """})
-    run_id = server.submit(src, "a.py")
+    run_id = server.submit(src, "a.py", "--", str(tmp_path))
     server.wait_for(run_id, "Running")
     server.kill()
-    import time
-
-    time.sleep(3)
+    (tmp_path / "gone").touch()
+    deadline = time.monotonic() + AT_MOST
+    while not (tmp_path / "logged").exists():  # while nobody answers
+        assert time.monotonic() < deadline, "logging waits for the server"
+        time.sleep(0.05)
     server.start()
     run = server.wait_for(run_id)
     assert run["status"] == "Completed", server.log(run_id).decode()

@@ -1,5 +1,6 @@
 """RunDetails: a run drawn as text and as HTML."""
 
+import codecs
 import fcntl
 import io
 import os
@@ -15,7 +16,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from harness import SDK
+from harness import AT_MOST, SDK
 
 from azureml.core import Experiment, ScriptRunConfig
 from azureml.exceptions import UserErrorException
@@ -80,20 +81,21 @@ print('the next line')
 """
 
 
-def test_a_run_that_goes_on_in_a_terminal(ws, project, tmp_path):
+def test_a_run_that_goes_on_in_a_terminal(ws, shared_server, project, tmp_path):
     run = Experiment(ws, "widgets").submit(ScriptRunConfig(project({"goes_on.py": GOES_ON}), "goes_on.py", [str(tmp_path)]))
+    shared_server.wait_for(run.id, "Running")  # its log can be there a moment earlier
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     shows = subprocess.Popen([sys.executable, "-c", SHOW, run.id], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "PYTHONPATH": str(SDK)},
                              start_new_session=True)  # fmt: skip
     os.close(theirs)
-    drawn = ""
+    drawn, decoder = "", codecs.getincrementaldecoder("utf-8")()
 
     def until(text):
         nonlocal drawn
         while text not in drawn:
-            assert select.select([terminal], [], [], 60)[0], f"{text} was not drawn:\n{drawn}"
-            drawn += os.read(terminal, 1 << 16).decode()
+            assert select.select([terminal], [], [], AT_MOST)[0], f"{text} was not drawn:\n{drawn}"
+            drawn += decoder.decode(os.read(terminal, 1 << 16))
 
     try:
         for step in (1, 2):
@@ -102,7 +104,7 @@ def test_a_run_that_goes_on_in_a_terminal(ws, project, tmp_path):
         assert "the next line" not in drawn and "Completed" not in drawn and "Running" in drawn
         (tmp_path / "end").touch()
         until("the next line")
-        assert shows.wait(60) == 0
+        assert shows.wait(AT_MOST) == 0
     finally:
         shows.kill()
         os.close(terminal)

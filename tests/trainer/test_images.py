@@ -44,7 +44,7 @@ def probe():
     probe = Probe()
     yield probe
     probe.process.stdin.close()
-    assert probe.process.wait(timeout=10) == 0
+    assert probe.process.wait(timeout=240) == 0
 
 
 def photo(width=97, height=61, seed=0):

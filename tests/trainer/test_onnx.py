@@ -17,7 +17,7 @@ onnx = pytest.importorskip("onnx")
 @pytest.fixture
 def path(tmp_path):
     file = tmp_path / "model.onnx"
-    subprocess.run([PROBE, str(file)], check=True, timeout=60)
+    subprocess.run([PROBE, str(file)], check=True, timeout=240)
     return file
 
 

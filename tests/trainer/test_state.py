@@ -24,7 +24,7 @@ DTYPES = [
 
 
 def probe(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([PROBE, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([PROBE, *map(str, arguments)], capture_output=True, text=True, timeout=240)
 
 
 def read(command, path) -> list[str]:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 from PIL import Image
-from test_trainer import INTERRUPTED, PROGRAM, SIDE, data, epochs, train_words, trainer, weights, write_images  # noqa: F401
+from test_trainer import INTERRUPTED, PROGRAM, SIDE, data, epochs, in_step, train_words, trainer, weights, write_images  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="ROOST_TRAINER names no roost-trainer")
 
@@ -92,8 +92,8 @@ def test_another_split_of_as_many_images_does_not_go_on(data, tmp_path):
 
 def test_two_trainings_do_not_share_checkpoints(data, tmp_path):
     words = ["--checkpoint-folder", tmp_path / "c"]
-    command = train_words(data, tmp_path / "m", *words, "--epochs", "50", "--patience", "50")
-    running = subprocess.Popen([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, text=True)
+    command = train_words(data, tmp_path / "m", *words, "--epochs", "50", "--patience", "50", "--print-frequency", "1")
+    running = in_step(*command)
     while "Start training" not in running.stdout.readline():
         pass
     second = trainer(*train_words(data, tmp_path / "m2", *words), check=False)
@@ -123,8 +123,8 @@ def test_sizes_that_count_nothing_are_refused(data):
 
 def test_a_lost_checkpoint_does_not_cost_the_model(data, tmp_path):
     """A folder stands where the file belongs, so renaming it into place fails."""
-    words = train_words(data, tmp_path / "m", "--epochs", "1", "--checkpoint-folder", tmp_path / "c", "--checkpoint-every", "1")
-    running = subprocess.Popen([PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    words = train_words(data, tmp_path / "m", "--epochs", "3", "--checkpoint-folder", tmp_path / "c", "--checkpoint-every", "1", "--print-frequency", "1")
+    running = in_step(*words)
     while "Start training" not in running.stdout.readline():
         pass
     while True:
@@ -185,19 +185,22 @@ def test_sigterm_ends_a_long_validation_and_it_is_made_up_for(data, tmp_path):
         return train_words(data, tmp_path / model, *words, "--report", tmp_path / report, *more, valid=tmp_path / "many")
 
     trainer(*all_words("whole", "whole.jsonl"))
-    command = all_words("m", "r.jsonl", "--checkpoint-folder", tmp_path / "c")
-    running = subprocess.Popen([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, text=True)
-    while "Iter: [5/6]" not in running.stdout.readline():
-        pass
-    time.sleep(0.1)
-    running.send_signal(signal.SIGTERM)
-    assert "Interrupted" in running.stdout.read()
-    assert running.wait() == INTERRUPTED and epochs(tmp_path / "r.jsonl") == []
+    for attempt in range(10):  # again where the validation ended before the signal came
+        command = all_words(f"m{attempt}", f"r{attempt}.jsonl", "--checkpoint-folder", tmp_path / f"c{attempt}")
+        running = subprocess.Popen([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, text=True)
+        while "Iter: [5/6]" not in running.stdout.readline():
+            pass
+        time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        log = running.stdout.read()
+        if running.wait() == INTERRUPTED and epochs(tmp_path / f"r{attempt}.jsonl") == []:
+            break
+    assert "Interrupted" in log and running.returncode == INTERRUPTED and epochs(tmp_path / f"r{attempt}.jsonl") == []
     trainer(*command)
-    whole, resumed = epochs(tmp_path / "whole.jsonl"), epochs(tmp_path / "r.jsonl")
+    whole, resumed = epochs(tmp_path / "whole.jsonl"), epochs(tmp_path / f"r{attempt}.jsonl")
     for name in ("train_loss", "valid_loss", "top1_acc"):
         assert whole[0][name] == resumed[0][name]
-    assert weights(tmp_path / "whole") == weights(tmp_path / "m")
+    assert weights(tmp_path / "whole") == weights(tmp_path / f"m{attempt}")
 
 
 def test_weights_that_give_no_numbers_are_never_the_best(data, tmp_path):

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 using Request = ScriptedServer::Request;
 
 Client ClientFor(const ScriptedServer& server) {
-  return Client({.url = server.url(), .token = "secret", .retry_for = std::chrono::seconds(10)});
+  return Client({.url = server.url(), .token = "secret", .retry_for = std::chrono::seconds(100)});
 }
 
 TEST(ClientTest, SendsTokenAndReadsJson) {

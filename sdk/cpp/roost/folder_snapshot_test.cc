@@ -48,7 +48,7 @@ class FolderSnapshotTest : public testing::Test {
       options.argv = arguments;
       options.environment = CurrentEnvironment();
       options.working_folder = path("");
-      const auto run = RunAndCapture(options, std::chrono::seconds(20));
+      const auto run = RunAndCapture(options, std::chrono::seconds(100));
       if (!run || run->status.code != 0) return {"git failed"};
       if (arguments[1] == "ls-files") {
         auto paths = Split(Trim(run->output), '\n');

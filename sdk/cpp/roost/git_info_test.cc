@@ -44,7 +44,7 @@ class GitPropertiesTest : public testing::Test {
     options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
     options.environment = environment_;
     options.working_folder = folder_.path();
-    const auto run = RunAndCapture(options, std::chrono::seconds(20));
+    const auto run = RunAndCapture(options, std::chrono::seconds(100));
     EXPECT_TRUE(run && run->status.code == 0) << arguments[0];
     return run ? std::string(Trim(run->output)) : "";
   }
@@ -56,7 +56,7 @@ class GitPropertiesTest : public testing::Test {
     Git({"remote", "add", "origin", "https://me:secret@host.example/a.git"});
   }
   std::map<std::string, std::string> Read() {
-    return ReadGitProperties(folder_.path(), environment_, std::chrono::seconds(20));
+    return ReadGitProperties(folder_.path(), environment_, std::chrono::seconds(100));
   }
 
   TempFolder folder_;

@@ -4,6 +4,9 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <latch>
+
 #include "trainer/distributed/fake_device_test_support.h"
 #include "trainer/distributed/two_ranks_test_support.h"
 
@@ -158,27 +161,49 @@ TEST_F(DeviceGroupTest, WhyADeviceFailedIsWhatAnotherRankTells) {
 
 TEST_F(ProcessGroupTest, TheMissingRankIsNamed) {
   const Launch launch{.world_size = 2, .master_addr = "127.0.0.1", .master_port = FreePort()};
-  const auto group = ProcessGroup::Connect(launch, std::chrono::milliseconds(300));
-  ASSERT_FALSE(group);
-  EXPECT_THAT(group.error().message, HasSubstr("These ranks of 2 have not come to 127.0.0.1"));
-  EXPECT_THAT(group.error().message, HasSubstr(": 1."));
+  std::string message;
+  // Again with more time where the limit ends before there is a place to meet.
+  for (std::chrono::milliseconds limit(300);
+       message.find("have not come") == std::string::npos && limit < std::chrono::minutes(1);
+       limit *= 7) {
+    const auto group = ProcessGroup::Connect(launch, limit);
+    ASSERT_FALSE(group);
+    message = group.error().message;
+  }
+  EXPECT_THAT(message, HasSubstr("These ranks of 2 have not come to 127.0.0.1"));
+  EXPECT_THAT(message, HasSubstr(": 1."));
 }
 
 TEST_F(ProcessGroupTest, ALateRankIsNamed) {
-  Launch launch{.world_size = 2, .master_addr = "127.0.0.1", .master_port = FreePort()};
-  const auto run = [&](int rank) {
-    Launch own = launch;
-    own.rank = rank;
-    auto group = ProcessGroup::Connect(own, std::chrono::milliseconds(700));
-    ASSERT_TRUE(group);
-    if (rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1800));
-    const Status outcome = (*group)->Barrier();
-    ASSERT_FALSE(outcome);
-    EXPECT_THAT(outcome.error().message, HasSubstr("Rank 1 of 2 is late"));
-  };
-  std::thread other(run, 1);
-  run(0);
-  other.join();
+  // Again with more time where the two do not even meet within the limit.
+  for (std::chrono::milliseconds limit(700); limit < std::chrono::minutes(1); limit *= 7) {
+    Launch launch{.world_size = 2, .master_addr = "127.0.0.1", .master_port = FreePort()};
+    std::atomic<int> met = 0;
+    std::latch tried(2);
+    std::latch first_is_done(1);
+    const auto run = [&](int rank) {
+      Launch own = launch;
+      own.rank = rank;
+      auto group = ProcessGroup::Connect(own, limit);
+      if (group) ++met;
+      tried.arrive_and_wait();
+      if (met < 2) return;
+      if (rank == 0) {
+        const Status outcome = (*group)->Barrier();
+        EXPECT_THAT(outcome ? "" : outcome.error().message, HasSubstr("Rank 1 of 2 is late"));
+        first_is_done.count_down();
+      } else {
+        first_is_done.wait();
+        const Result<std::string> told = (*group)->TextOfFirst("what never comes", "");
+        EXPECT_THAT(told ? "" : told.error().message, HasSubstr("Rank 1 of 2 is late"));
+      }
+    };
+    std::thread other(run, 1);
+    run(0);
+    other.join();
+    if (met == 2) return;
+  }
+  FAIL() << "the ranks did not meet";
 }
 
 TEST_F(DeviceGroupTest, ALateRankIsNamed) {
@@ -203,22 +228,28 @@ TEST_F(DeviceGroupTest, ALateRankIsNamed) {
 }
 
 TEST_F(ProcessGroupTest, TwoOfOneRankAreRefused) {
-  const std::uint16_t port = FreePort();
+  const auto refused = testing::Contains(HasSubstr("Two processes say that they are rank 1"));
+  std::vector<std::string> messages(3);
+  std::uint16_t port = 0;
+  std::chrono::milliseconds limit(700);
   const auto run = [&](int number, std::string* message) {
     Launch own{.rank = number == 0 ? 0 : 1,
                .world_size = 3,
                .master_addr = "127.0.0.1",
                .master_port = port};
-    const auto group = ProcessGroup::Connect(own, std::chrono::milliseconds(700));
+    const auto group = ProcessGroup::Connect(own, limit);
     if (!group) *message = group.error().message;
   };
-  std::vector<std::string> messages(3);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i) {
-    threads.emplace_back(run, i, &messages[static_cast<std::size_t>(i)]);
+  // Again with more time where the three do not even meet within the limit.
+  for (; !testing::Matches(refused)(messages) && limit < std::chrono::minutes(1); limit *= 7) {
+    port = FreePort();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i) {
+      threads.emplace_back(run, i, &messages[static_cast<std::size_t>(i)]);
+    }
+    for (std::thread& thread : threads) thread.join();
   }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_THAT(messages, ::testing::Contains(HasSubstr("Two processes say that they are rank 1")));
+  EXPECT_THAT(messages, refused);
 }
 
 }  // namespace
