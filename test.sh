@@ -82,6 +82,8 @@ if [ "$full" = yes ]; then
   part "long fuzzing" 20 scripts/full_tests.sh fuzz "$python"
   part "kills under load" 20 scripts/full_tests.sh kills "$python"
   part "damaged files" 10 scripts/full_tests.sh files
+  install_packages clang
+  part "damaged files by libFuzzer" 20 scripts/full_tests.sh libfuzzer
 fi
 
 echo

@@ -54,3 +54,13 @@ function(roost_module name)
                                     RESOURCE_LOCK "${ARG_TEST_LOCK}")
   endif()
 endfunction()
+
+# A fuzzer's reading as an entry for libFuzzer, with Clang and -DROOST_SANITIZE=fuzzer-no-link,address,undefined.
+function(roost_libfuzzer name source)
+  if(ROOST_SANITIZE MATCHES "fuzzer-no-link")
+    add_executable(${name} ${source})
+    target_compile_definitions(${name} PRIVATE ROOST_LIBFUZZER)
+    target_link_libraries(${name} PRIVATE roost_options ${ARGN})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+endfunction()

@@ -81,7 +81,9 @@ function(roost_find_cuda root version)
                 OUTPUT_VARIABLE output CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
     file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/cuda_check.log "${output}")
     set(ROOST_CUDA_COMPILES ${compiled} CACHE BOOL "CUDA's headers fit PyTorch's" FORCE)
-    set(ROOST_CUDA_CHECKED "${version} ${headers}" CACHE INTERNAL "")
+    if(compiled) # else it is tried again next time
+      set(ROOST_CUDA_CHECKED "${version} ${headers}" CACHE INTERNAL "")
+    endif()
   endif()
   if(NOT ROOST_CUDA_COMPILES)
     message(STATUS "CUDA ${version}'s headers are not complete, see ${CMAKE_CURRENT_BINARY_DIR}/cuda_check.log (a toolkit has them, "

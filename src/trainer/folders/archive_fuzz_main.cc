@@ -5,6 +5,8 @@
 // under small limits, and one in eight goes through Convert to Image Directory. Ends with exit
 // status 1 when a promise is broken: anything but files and folders, anything outside the target,
 // more than the limits, an error without a sentence. The same arguments give the same inputs.
+// `archive_fuzz --seeds FOLDER` writes the valid archives there; the target archive_libfuzzer
+// begins with them and is the same reading as an entry for libFuzzer.
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <random>
 #include <string>
@@ -350,6 +353,8 @@ class Reading {
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> counts_{};
 };
 
+#ifndef ROOST_LIBFUZZER
+
 int Main(std::uint64_t inputs, std::uint64_t seed) {
   const TempFolder folder;
   const fs::path work = folder.path() / "work";
@@ -372,20 +377,60 @@ int Main(std::uint64_t inputs, std::uint64_t seed) {
   return 0;
 }
 
+int WriteSeeds(const fs::path& folder) {
+  const TempFolder work;
+  int number = 0;
+  for (const Seed& seed : Seeds(work.path() / "work")) {
+    std::ofstream(folder / (std::to_string(number++) + seed.extension), std::ios::binary)
+        << seed.bytes;
+  }
+  return 0;
+}
+
+#endif
+
 }  // namespace
 }  // namespace roost::trainer
+
+#ifdef ROOST_LIBFUZZER
+
+// libarchive finds the kind out by itself; the name says it, too.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace roost::trainer;
+  static const roost::TempFolder folder;
+  static const roost::fs::path work = [] {
+    const roost::fs::path path = folder.path() / "work";
+    roost::fs::create_directory(path);
+    return path;
+  }();
+  static Reading reading(work);
+  const std::string input(reinterpret_cast<const char*>(data), size);
+  const char* const extension = input.starts_with("PK")         ? ".zip"
+                                : input.starts_with("\x1f\x8b") ? ".tar.gz"
+                                : input.starts_with("BZ")       ? ".tar.bz2"
+                                                                : ".tar";
+  const std::string broken = reading.Read(input, extension, size % 8 == 7);
+  if (!broken.empty()) {
+    fmt::print(stderr, "{}\n", broken);
+    std::abort();
+  }
+  return 0;
+}
+
+#else
 
 int main(int argc, char** argv) {
   std::uint64_t inputs = 200'000;
   std::uint64_t seed = 1;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
+    if (i + 1 < argc && option == "--seeds") return roost::trainer::WriteSeeds(argv[i + 1]);
     if (i + 1 < argc && option == "--inputs") {
       inputs = std::strtoull(argv[i + 1], nullptr, 10);
     } else if (i + 1 < argc && option == "--seed") {
       seed = std::strtoull(argv[i + 1], nullptr, 10);
     } else {
-      fmt::print(stderr, "usage: archive_fuzz [--inputs COUNT] [--seed NUMBER]\n");
+      fmt::print(stderr, "usage: archive_fuzz [--inputs COUNT] [--seed NUMBER] | --seeds FOLDER\n");
       return 2;
     }
   }
@@ -395,3 +440,5 @@ int main(int argc, char** argv) {
   if (utf8 != nullptr) uselocale(utf8);  // for writing names; reading needs none
   return roost::trainer::Main(inputs, seed);
 }
+
+#endif

@@ -1,12 +1,13 @@
 // Feeds the image readers with damaged files, for a build with sanitizers:
 //
 //   decode_fuzz COUNT [SEED]
+//   decode_fuzz --seeds FOLDER     writes the valid files there, for libFuzzer to begin with
 //
 // Makes one small valid file of each kind, then COUNT times takes one, damages it (bits, bytes,
 // sizes, cuts, repeats, parts of another file; checksums of PNG are mostly put right again) and
 // reads it. The same arguments give the same files. Ends with exit status 1 when a reader breaks
 // its promises: pixels that do not fit the size, more pixels than the limit, another size than
-// ProbeImage said.
+// ProbeImage said. The target decode_libfuzzer is the same reading as an entry for libFuzzer.
 
 #include <webp/encode.h>
 #include <zlib.h>
@@ -15,7 +16,10 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <functional>
 #include <map>
+#include <string_view>
 
 // jpeglib.h needs size_t and FILE from above it.
 #include <jpeglib.h>
@@ -310,6 +314,28 @@ bool ReadRegion(const std::string& file, const ImageInfo& info, const DecodeOpti
   return Fits(region.image);
 }
 
+// True: it kept its promises. `decoded` tells whether it was read.
+bool ReadOne(const std::string& file, Random& random, JpegRegion& region, bool& is_decoded) {
+  DecodeOptions options;
+  options.limits.max_pixels = kMaxPixels;
+  options.accept_truncated = random.Chance(0.8);
+  const Result<ImageInfo> info = ProbeImage(file);
+  const Result<DecodedImage> decoded = DecodeImage(file, options);
+  is_decoded = decoded.has_value();
+  if (decoded) {
+    const bool kept = Fits(decoded->image) && decoded->image.pixels.size() / 3 <= kMaxPixels &&
+                      (options.accept_truncated || !decoded->truncated) && info &&
+                      info->width == decoded->image.width && info->height == decoded->image.height;
+    if (!kept) return false;
+  }
+  if (IdentifyImage(file) != ImageFormat::kJpeg || !info || info->width <= 0 || info->height <= 0) {
+    return true;
+  }
+  return ReadRegion(file, *info, options, random, region);
+}
+
+#ifndef ROOST_LIBFUZZER
+
 int Main(std::uint64_t count, std::uint64_t seed) {
   const std::vector<std::string> valid = ValidFiles();
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> counts;  // decoded, refused
@@ -325,22 +351,10 @@ int Main(std::uint64_t count, std::uint64_t seed) {
     const ImageFormat format = IdentifyImage(file);
     if (format == ImageFormat::kPng && random.Chance(0.8)) RightenPng(file);
 
-    DecodeOptions options;
-    options.limits.max_pixels = kMaxPixels;
-    options.accept_truncated = random.Chance(0.8);
-    const Result<ImageInfo> info = ProbeImage(file);
-    const Result<DecodedImage> decoded = DecodeImage(file, options);
+    bool decoded = false;
+    const bool kept = ReadOne(file, random, region, decoded);
     auto& [good, bad] = counts[std::string(ToString(format))];
     ++(decoded ? good : bad);
-    bool kept = true;
-    if (decoded) {
-      kept = Fits(decoded->image) && decoded->image.pixels.size() / 3 <= kMaxPixels &&
-             (options.accept_truncated || !decoded->truncated) && info &&
-             info->width == decoded->image.width && info->height == decoded->image.height;
-    }
-    if (kept && format == ImageFormat::kJpeg && info && info->width > 0 && info->height > 0) {
-      kept = ReadRegion(file, *info, options, random, region);
-    }
     if (!kept) {
       std::printf("input %llu of seed %llu breaks a promise\n", static_cast<unsigned long long>(i),
                   static_cast<unsigned long long>(seed));
@@ -355,14 +369,43 @@ int Main(std::uint64_t count, std::uint64_t seed) {
   return 0;
 }
 
+int WriteSeeds(const std::string& folder) {
+  int number = 0;
+  for (const std::string& file : ValidFiles()) {
+    std::ofstream(folder + "/" + std::to_string(number++), std::ios::binary) << file;
+  }
+  return 0;
+}
+
+#endif
+
 }  // namespace
 }  // namespace roost::trainer
 
+#ifdef ROOST_LIBFUZZER
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace roost::trainer;
+  static JpegRegion region;
+  const std::string file(reinterpret_cast<const char*>(data), size);
+  Random random(std::hash<std::string>()(file), 0, 0);  // the same input is read in the same way
+  bool decoded = false;
+  if (!ReadOne(file, random, region, decoded)) std::abort();
+  return 0;
+}
+
+#else
+
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: decode_fuzz COUNT [SEED]\n");
+    std::fprintf(stderr, "usage: decode_fuzz COUNT [SEED] | --seeds FOLDER\n");
     return 2;
+  }
+  if (std::string_view(argv[1]) == "--seeds") {
+    return argc == 3 ? roost::trainer::WriteSeeds(argv[2]) : 2;
   }
   return roost::trainer::Main(std::strtoull(argv[1], nullptr, 10),
                               argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
 }
+
+#endif

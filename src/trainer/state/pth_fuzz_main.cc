@@ -2,13 +2,15 @@
 // (ones of many kinds of values made by the writer, one with a zip64 end, and one of the legacy
 // format) and changes bytes, opcodes and operands of the pickle, and fields of the zip's headers. A
 // crash, a sanitizer's report or a tree that cannot be walked ends it with an error. The same seed
-// gives the same inputs. The target pth_libfuzzer is the same reading as an entry for libFuzzer.
+// gives the same inputs. The target pth_libfuzzer is the same reading as an entry for libFuzzer;
+// `pth_fuzz --seeds FOLDER` writes the valid files with which it begins.
 #include <fmt/format.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <span>
 #include <string>
@@ -278,12 +280,21 @@ int main(int argc, char** argv) {
   std::uint64_t seed = 1;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view option = argv[i];
+    if (option == "--seeds") {
+      const roost::TempFolder folder;
+      int number = 0;
+      for (const std::string& file : Seeds(folder.path())) {
+        std::ofstream(std::string(argv[i + 1]) + "/" + std::to_string(number++), std::ios::binary)
+            << file;
+      }
+      return 0;
+    }
     if (option == "--inputs") {
       inputs = std::strtoull(argv[i + 1], nullptr, 10);
     } else if (option == "--seed") {
       seed = std::strtoull(argv[i + 1], nullptr, 10);
     } else {
-      fmt::print(stderr, "Usage: pth_fuzz [--inputs COUNT] [--seed NUMBER]\n");
+      fmt::print(stderr, "Usage: pth_fuzz [--inputs COUNT] [--seed NUMBER] | --seeds FOLDER\n");
       return 2;
     }
   }
