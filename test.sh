@@ -82,7 +82,7 @@ if [ "$full" = yes ]; then
   part "long fuzzing" 20 scripts/full_tests.sh fuzz "$python"
   part "kills under load" 20 scripts/full_tests.sh kills "$python"
   part "damaged files" 10 scripts/full_tests.sh files
-  install_packages clang
+  install_packages clang libclang-rt-dev
   part "damaged files by libFuzzer" 20 scripts/full_tests.sh libfuzzer
 fi
 

@@ -420,6 +420,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 #else
 
 int main(int argc, char** argv) {
+  const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 != nullptr) uselocale(utf8);  // for writing names; reading needs none
   std::uint64_t inputs = 200'000;
   std::uint64_t seed = 1;
   for (int i = 1; i < argc; i += 2) {
@@ -436,8 +438,6 @@ int main(int argc, char** argv) {
   }
   // A disk would be the slowest part.
   if (roost::fs::is_directory("/dev/shm")) setenv("TMPDIR", "/dev/shm", 0);
-  const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (utf8 != nullptr) uselocale(utf8);  // for writing names; reading needs none
   return roost::trainer::Main(inputs, seed);
 }
 
