@@ -57,6 +57,11 @@ prepare_python() {
     say "Installing PyTorch $torch_version ($(has_nvidia_gpu && echo CUDA || echo CPU) build)"
     if has_nvidia_gpu; then
       "$python" -m pip install -q "torch==$torch_version"
+      # Headers that its packages lack, for the trainer's own kernels and recorded steps.
+      local cuda
+      cuda=$("$python" -c 'import torch; print(torch.version.cuda)')
+      "$python" -m pip install -q "nvidia-cuda-crt==$cuda.*" "nvidia-cuda-cccl==$cuda.*" ||
+        say "CUDA $cuda's remaining headers could not be installed: the trainer uses the GPU by PyTorch's own operations, unless a toolkit is found"
     else
       # The local version +cpu cannot be satisfied by a CUDA build, wherever pip looks.
       "$python" -m pip install -q "torch==$torch_version+cpu" 2>"$project/build/pip-torch.log" ||
