@@ -35,6 +35,9 @@ function(roost_find_torch)
   # SYSTEM: its headers are not held to our warnings.
   target_include_directories(roost_torch SYSTEM INTERFACE ${root}/include ${root}/include/torch/csrc/api/include)
   target_compile_definitions(roost_torch INTERFACE USE_DISTRIBUTED)
+  # at::parallel_for is a template: without OpenMP where it is used it is a plain loop. The runtime is PyTorch's own copy.
+  target_compile_options(roost_torch INTERFACE -fopenmp)
+  target_link_options(roost_torch INTERFACE -fopenmp)
   target_link_libraries(roost_torch INTERFACE ${root}/lib/libtorch_cpu.so ${root}/lib/libc10.so)
   if(cuda)
     # Nothing names its symbols: what it has, it registers when it is loaded.
